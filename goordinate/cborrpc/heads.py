@@ -1,0 +1,124 @@
+"""The head of an item, its initial byte and argument (RFC 8949 section 3), and the words in
+which the faults of the input are told.
+
+Rule: these functions are exact about the end of the input and raise DecodeError only.  The
+fast loops of `scan` and `values` read short heads themselves and come here for the others.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .errors import DecodeError
+
+MAX_DEPTH: Final = 256
+
+UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, OTHER = range(8)
+INDEFINITE: Final = 31
+BREAK: Final = 0xFF
+
+NAMES: Final = (
+    "an integer",
+    "an integer",
+    "a byte string",
+    "a text string",
+    "an array",
+    "a map",
+    "a tag",
+    "a simple value or float",
+)
+
+
+def cut(buf: bytes, pos: int) -> DecodeError:
+    """The fault of an item at `pos` that the end of the input cuts off."""
+    if pos >= len(buf):
+        return DecodeError("the input ends where an item should be", len(buf))
+    return DecodeError(f"the input ends inside {NAMES[buf[pos] >> 5]}", pos)
+
+
+def no_item(buf: bytes, pos: int) -> DecodeError:
+    """The fault of a byte at `pos` that begins no item there."""
+    if buf[pos] == BREAK:
+        return DecodeError("a break (0xff) where an item should be", pos)
+    return DecodeError(f"no item begins with 0x{buf[pos]:02x}", pos)
+
+
+def bad_simple(buf: bytes, pos: int) -> DecodeError:
+    """The fault of a simple value below 32 at `pos` that is written in two bytes."""
+    return DecodeError(f"simple value {buf[pos + 1]} in two bytes", pos)
+
+
+def too_deep(pos: int) -> DecodeError:
+    """The fault of an array, map or tag at `pos` inside as many as may be nested."""
+    return DecodeError("arrays, maps and tags nested deeper than the limit", pos)
+
+
+def describe(buf: bytes, pos: int) -> str:
+    """What the item at `pos` is, in words: "a byte string", "a tag"."""
+    return "a break (0xff)" if buf[pos] == BREAK else NAMES[buf[pos] >> 5]
+
+
+def read_argument(buf: bytes, pos: int) -> tuple[int, int]:
+    """The argument of the head at `pos`, and the index after the head.
+
+    DecodeError if the input ends in it, or if it has none (additional information 28 to 31).
+    """
+    if pos >= len(buf):
+        raise cut(buf, pos)
+    info = buf[pos] & 31
+    if info < 24:
+        return info, pos + 1
+    if info > 27:
+        raise no_item(buf, pos)
+    end = pos + 1 + (1 << (info - 24))
+    if end > len(buf):
+        raise cut(buf, pos)
+    return int.from_bytes(buf[pos + 1 : end], "big"), end
+
+
+def read_length(buf: bytes, pos: int) -> tuple[int | None, int]:
+    """The length of the string (bytes), array (items) or map (pairs) at `pos`, and the index
+    after its head.  None is an indefinite length: a break ends it.
+
+    DecodeError if the rest of the input is too short to hold that many, so that a length
+    may be trusted: it is never more than the bytes that follow.
+    """
+    if pos < len(buf) and buf[pos] & 31 == INDEFINITE:
+        return None, pos + 1
+    length, start = read_argument(buf, pos)
+    room = len(buf) - start
+    if length > (room >> 1 if buf[pos] >> 5 == MAP else room):
+        raise cut(buf, pos)
+    return length, start
+
+
+def read_text(buf: bytes, start: int, end: int) -> str:
+    """The text of the UTF-8 bytes from `start` to `end`; DecodeError at the first bad one."""
+    try:
+        return buf[start:end].decode()
+    except UnicodeDecodeError as fault:
+        raise DecodeError("text that is not UTF-8", start + fault.start) from None
+
+
+def read_chunks(buf: bytes, pos: int) -> tuple[bytes, int]:
+    """The content of the indefinite-length byte or text string at `pos`, and the index after
+    its break.  Chunks are definite and of the same type, text whole in each (section 3.2.3).
+    """
+    major = buf[pos] >> 5
+    chunks: list[bytes] = []
+    start = pos + 1
+    while start < len(buf):
+        initial = buf[start]
+        if initial == BREAK:
+            return b"".join(chunks), start + 1
+        if initial >> 5 != major or initial & 31 == INDEFINITE:
+            raise DecodeError(f"{NAMES[major]} of indefinite length holds something else", start)
+        length, begin = read_argument(buf, start)
+        end = begin + length
+        if end > len(buf):
+            raise cut(buf, start)
+        if major == TEXT:
+            read_text(buf, begin, end)
+        chunks.append(buf[begin:end])
+        start = end
+    raise cut(buf, pos)

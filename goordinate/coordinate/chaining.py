@@ -1,0 +1,51 @@
+"""A finished unit's output -> the units to add to the next work spec.
+
+`output` is a map of key -> data, or a list of keys, of (key, data) and of (key, data, meta[,
+priority]), as lists or tuples, mixed freely. The data of the new units is cut out of the output
+as it stands, never decoded. All or nothing: an output with one bad item adds no unit.
+"""
+
+from __future__ import annotations
+
+from goordinate.cborrpc.decode import MAX_DEPTH, loads, read_list
+from goordinate.cborrpc.errors import DecodeError
+from goordinate.coordinate.api import NewWorkUnit
+from goordinate.coordinate.errors import BadOutput
+from goordinate.coordinate.new_units import read_name, read_new_unit
+from goordinate.coordinate.unit_data import EMPTY_MAP, field, major_type, pairs
+
+_BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
+
+
+def chained_units(data: bytes) -> list[NewWorkUnit]:
+    """The units that the data of a finished unit asks for; none if it has no output.
+
+    Units without a priority of their own have the priority None. Raises BadOutput for an output
+    of another shape.
+    """
+    output = field(data, b"output")
+    if output is None:
+        return []
+    try:
+        kind = major_type(output)
+        if kind == _MAP:
+            return [_mapped(output, *pair) for _, *pair in pairs(output)]
+        if kind in (_ARRAY, _TAG):
+            return read_list(output, 0, MAX_DEPTH, _read_item)[0]
+        if not loads(output):
+            return []  # null, false, 0, '': no output
+    except DecodeError as error:
+        raise BadOutput(f"'output': {error}") from None
+    raise BadOutput("'output': expected a map or a list")
+
+
+def _mapped(output: bytes, at: int, start: int, end: int) -> NewWorkUnit:
+    (key, name), _ = read_name(output, at)
+    return NewWorkUnit(key, name + output[start:end])
+
+
+def _read_item(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
+    if major_type(buf, pos) in (_BYTES, _TEXT):
+        (key, name), pos = read_name(buf, pos)
+        return NewWorkUnit(key, name + EMPTY_MAP), pos
+    return read_new_unit(buf, pos, depth)

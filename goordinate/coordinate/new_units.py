@@ -1,0 +1,113 @@
+"""How a unit to be added is written: (key, data), (key, data, meta) or (key, data, meta, priority).
+
+A tuple (tag 128) or a list; `meta` is a map with `priority` and `delay` or null. The same in
+RPC `add_work_units` and in the output of a finished unit. Data is checked to be well-formed and
+kept as it came.
+"""
+
+from __future__ import annotations
+
+import math
+
+from goordinate.cborrpc.decode import (
+    decode_item,
+    opaque_item,
+    read_list,
+    read_map,
+    read_string,
+    skip_item,
+)
+from goordinate.cborrpc.encode import encode_head
+from goordinate.cborrpc.errors import DecodeError
+from goordinate.coordinate.api import NewWorkUnit
+
+_BYTES, _TEXT, _ARRAY = 2, 3, 4
+_TUPLE = b"\xd8\x80"
+_NULL = b"\xf6"
+
+
+def read_name(buf: bytes, pos: int, depth: int = 1) -> tuple[tuple[bytes, bytes], int]:
+    """A key: its identity and its CBOR with the shortest head, and the next position."""
+    initial = buf[pos] if pos < len(buf) else 0
+    kind = initial >> 5
+    if kind not in (_BYTES, _TEXT):
+        raise DecodeError("a work unit key: expected a string", pos)
+    key, end = read_string(buf, pos, depth)
+    if initial & 0x1F == len(key):  # the head is the initial byte alone
+        return (key, buf[pos:end]), end
+    return (key, encode_head(kind, len(key)) + key), end
+
+
+def read_number(buf: bytes, pos: int, depth: int, what: str) -> tuple[float | None, int]:
+    """A finite number or null."""
+    value, end = decode_item(buf, pos, depth)
+    if value is None:
+        return None, end
+    if not isinstance(value, bool) and isinstance(value, int | float):
+        try:
+            if math.isfinite(value):
+                return value, end
+        except OverflowError:
+            pass  # an int beyond all floats
+    raise DecodeError(f"{what} of a work unit: expected a number", pos)
+
+
+def read_new_unit(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
+    """A work unit to be added (a reader: see `cborrpc.decode`). Raises DecodeError."""
+    # The shape that nearly all units have, a short array of a short key and data, is read here
+    # without a call for each part; any other goes part by part.
+    try:
+        first = pos + 2 if buf.startswith(_TUPLE, pos) else pos
+        count = buf[first] - 0x80
+        initial = buf[first + 1]
+    except IndexError:
+        raise DecodeError("a work unit: the input ends", len(buf)) from None
+    if not 2 <= count <= 4:
+        return _read_slowly(buf, pos, depth)
+    if 0x40 <= initial <= 0x57:
+        at = first + 2 + initial - 0x40
+        key = buf[first + 2 : at]
+        end = skip_item(buf, at, depth - 2)
+        item = buf[first + 1 : end]
+    else:
+        (key, name), at = read_name(buf, first + 1)
+        end = skip_item(buf, at, depth - 2)
+        item = name + buf[at:end]
+    if count == 2:
+        return NewWorkUnit(key, item), end
+    meta, end = _read_meta(buf, end, depth - 2)
+    priority, delay = meta.get(b"priority"), meta.get(b"delay") or 0.0
+    if count == 4:
+        fourth, end = _read_priority(buf, end, depth - 2)
+        priority = priority if fourth is None else fourth
+    return NewWorkUnit(key, item, priority, delay), end
+
+
+def _read_priority(buf: bytes, pos: int, depth: int) -> tuple[float | None, int]:
+    return read_number(buf, pos, depth, "priority")
+
+
+def _read_delay(buf: bytes, pos: int, depth: int) -> tuple[float | None, int]:
+    return read_number(buf, pos, depth, "delay")
+
+
+_META_READERS = {b"priority": _read_priority, b"delay": _read_delay}
+
+
+def _read_meta(buf: bytes, pos: int, depth: int) -> tuple[dict[bytes, float | None], int]:
+    if buf[pos : pos + 1] == _NULL:
+        return {}, pos + 1
+    return read_map(buf, pos, depth, _META_READERS)
+
+
+def _read_slowly(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
+    """A unit whose array has an unusual head: written again with the usual one, then read."""
+    parts, end = read_list(buf, pos, depth, opaque_item)
+    if not 2 <= len(parts) <= 4:
+        raise DecodeError(
+            f"a work unit: expected (key, data[, meta[, priority]]), got {len(parts)} items", pos
+        )
+    try:
+        return read_new_unit(encode_head(_ARRAY, len(parts)) + b"".join(parts), 0, depth)[0], end
+    except DecodeError as error:
+        raise DecodeError(f"a work unit: {error}", pos) from None

@@ -1,0 +1,215 @@
+"""What the server reads in a work spec dictionary: the dictionary -> control values.
+
+All that the server takes from a work spec is in the tables here; every other key is the client's
+own. A value of the wrong type is an error that names the key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from goordinate.cborrpc.decode import loads
+from goordinate.coordinate.errors import (
+    BadWorkSpec,
+    BadWorkSpecName,
+    CannotBecomeContinuous,
+    NoWorkSpecName,
+)
+from goordinate.coordinate.names import Name, identity
+
+RUNNABLE = 1
+PAUSED = 2
+
+DEFAULT_WEIGHT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control values of a work spec (RPC `get_work_spec_meta`, `control_work_spec`)."""
+
+    #: RUNNABLE or PAUSED.
+    status: int = RUNNABLE
+    #: Spec-wide priority; the highest always goes first.
+    priority: float = 0
+    #: Share of the workers among specs that compete; at least 1.
+    weight: int = DEFAULT_WEIGHT
+    #: Whether units are made up when there are none.
+    continuous: bool = False
+    #: Whether `continuous` may be switched on.
+    can_be_continuous: bool = False
+    #: Seconds between two made-up units; None: no pause.
+    interval: float | None = None
+    #: At most this many units pending at once; None: no limit.
+    max_running: int | None = None
+    #: At most this many units an answer of get_work; None: no limit.
+    max_getwork: int | None = None
+    #: Leases of one unit that may run out before it fails; None: no limit.
+    max_retries: int | None = None
+    #: The work spec that gets the output; None: none.
+    then: Name | None = None
+    #: Whether work in the next spec goes before work in this one.
+    then_preempts: bool = True
+    #: The runtime its workers must have; b"": none named.
+    runtime: bytes = b""
+
+
+class _Wrong(Exception):
+    """A value that does not fit; the argument says what was expected."""
+
+
+def _truth(value: object) -> bool:
+    return bool(value)
+
+
+def _finite(value: object, expected: str) -> float:
+    if not isinstance(value, int | float):
+        raise _Wrong(expected)
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        finite = False
+    if not finite:
+        raise _Wrong(expected)
+    return value
+
+
+def _number(value: object) -> float:
+    return _finite(value, "a number")
+
+
+def _whole(value: object) -> int:
+    """An int, as Python 2's int() takes it from a number or a numeric string."""
+    if isinstance(value, bytes | str):
+        try:
+            return int(value)
+        except ValueError:
+            raise _Wrong("an integer") from None
+    return int(_finite(value, "an integer"))
+
+
+def _optional_whole(value: object) -> int | None:
+    return None if value is None else _whole(value)
+
+
+def _weight(value: object) -> int:
+    return max(1, _whole(value))
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes | str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise _Wrong("a number of seconds") from None
+    return _finite(value, "a number of seconds")
+
+
+def _next_spec(value: object) -> Name | None:
+    if value is None or (isinstance(value, bytes | str) and not value):
+        return None
+    if not isinstance(value, bytes | str):
+        raise _Wrong("the name of a work spec")
+    return value
+
+
+def _runtime(value: object) -> bytes:
+    if value is None:
+        return b""
+    if not isinstance(value, bytes | str):
+        raise _Wrong("a string")
+    return identity(value)
+
+
+def _status(value: object) -> int:
+    if value not in (RUNNABLE, PAUSED) or isinstance(value, bool):
+        raise _Wrong(f"{RUNNABLE} (runnable) or {PAUSED} (paused)")
+    return RUNNABLE if value == RUNNABLE else PAUSED
+
+
+#: key of the dictionary -> (control value, how it is read).
+DICTIONARY_KEYS: dict[bytes, tuple[str, Callable[[object], object]]] = {
+    b"continuous": ("continuous", _truth),
+    b"interval": ("interval", _seconds),
+    b"max_running": ("max_running", _optional_whole),
+    b"max_getwork": ("max_getwork", _optional_whole),
+    b"max_retries": ("max_retries", _optional_whole),
+    b"then": ("then", _next_spec),
+    b"then_preempts": ("then_preempts", _truth),
+    b"priority": ("priority", _number),
+    b"runtime": ("runtime", _runtime),
+}
+
+#: control value that may be changed while the spec exists -> how it is read.
+CHANGEABLE: dict[str, Callable[[object], object]] = {
+    "status": _status,
+    "continuous": _truth,
+    "interval": _seconds,
+    "max_running": _optional_whole,
+    "max_getwork": _optional_whole,
+    "max_retries": _optional_whole,
+    "weight": _weight,
+    "priority": _number,
+}
+
+
+def read_dictionary(data: bytes) -> tuple[Name, Control]:
+    """The name and the control values that a work spec dictionary (CBOR) gives.
+
+    Raises NoWorkSpecName, BadWorkSpecName, BadWorkSpec, and DecodeError for what is no CBOR.
+    """
+    dictionary = loads(data)
+    if not isinstance(dictionary, dict):
+        raise BadWorkSpec("", "work_spec", "a map", dictionary)
+    given = {identity(key): key for key in dictionary if isinstance(key, bytes | str)}
+
+    def get(key: bytes) -> object:
+        return dictionary.get(given.get(key))
+
+    name = get(b"name")
+    if name is None or (isinstance(name, bytes | str) and not name):
+        raise NoWorkSpecName
+    if not isinstance(name, bytes | str):
+        raise BadWorkSpecName(name)
+
+    values: dict[str, object] = {}
+
+    def read(key: bytes, field: str, reader: Callable[[object], object]) -> None:
+        try:
+            values[field] = reader(get(key))
+        except _Wrong as wrong:
+            raise BadWorkSpec(name, key.decode(), str(wrong), get(key)) from None
+
+    for key, (field, reader) in DICTIONARY_KEYS.items():
+        if key in given and (key != b"priority" or get(key) is not None):
+            read(key, field, reader)
+    if get(b"disabled"):
+        values["status"] = PAUSED
+    if get(b"weight") is not None:
+        read(b"weight", "weight", _weight)
+    elif b"nice" in given:
+        read(b"nice", "weight", lambda nice: max(1, DEFAULT_WEIGHT - _whole(nice)))
+    values["can_be_continuous"] = values.get("continuous", False)
+    return name, Control(**values)  # type: ignore[arg-type]
+
+
+def change_control(name: Name, control: Control, changes: Mapping[str, object]) -> Control:
+    """`control` with some values changed (RPC `control_work_spec`).
+
+    Raises BadWorkSpec for an unknown or ill-typed value and CannotBecomeContinuous.
+    """
+    values: dict[str, object] = {}
+    for field, value in changes.items():
+        reader = CHANGEABLE.get(field)
+        if reader is None:
+            raise BadWorkSpec(name, field, "one of " + ", ".join(sorted(CHANGEABLE)), value)
+        try:
+            values[field] = reader(value)
+        except _Wrong as wrong:
+            raise BadWorkSpec(name, field, str(wrong), value) from None
+    if values.get("continuous") and not control.can_be_continuous:
+        raise CannotBecomeContinuous(name)
+    return replace(control, **values)  # type: ignore[arg-type]

@@ -1,0 +1,57 @@
+"""What the RPCs answer with: (value, message) pairs, and stored CBOR spliced into them.
+
+What the server makes up goes out as byte strings, as Python 2 programs expect.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from goordinate.cborrpc.encode import array_head, dumps
+from goordinate.cborrpc.tags import Encoded
+from goordinate.coordinate.errors import NoSuchWorkSpec
+from goordinate.coordinate.names import Name
+
+#: (True, None): the call did what was asked.
+DONE = Encoded(dumps((True, None)))
+
+#: The head of a tuple of two, of three (tag 128), and null.
+PAIR = b"\xd8\x80\x82"
+TRIPLE = b"\xd8\x80\x83"
+NULL = b"\xf6"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def message(error: Exception | str) -> bytes:
+    """An error or a text as the message of a pair."""
+    return str(error).encode("utf-8", "backslashreplace")
+
+
+def no_spec(value: object) -> Callable[[F], F]:
+    """The call answers (`value`, message) when there is no such work spec."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            try:
+                return function(*args)
+            except NoSuchWorkSpec as error:
+                return value, message(error)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def spliced_list(items: list[bytes]) -> Encoded:
+    """([item, ...], None) of items that are CBOR."""
+    return Encoded(b"".join((PAIR, array_head(len(items)), *items, NULL)))
+
+
+@functools.lru_cache(maxsize=4096)
+def encoded_name(name: Name) -> bytes:
+    """A work spec's name as CBOR; there are few, and every answer of get_work has one."""
+    return dumps(name)

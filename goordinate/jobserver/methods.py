@@ -1,0 +1,55 @@
+"""The table: RPC name -> function.
+
+Every RPC is a row that its family gives: specs, units, work, workers, locks, daemon_info. Only
+these names can be called. An RPC runs from start to end without switching greenlets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from goordinate.cborrpc.messages import Method
+from goordinate.coordinate.api import Namespace
+from goordinate.jobserver.daemon_info import DaemonCalls
+from goordinate.jobserver.locks import LockCalls
+from goordinate.jobserver.specs import SpecCalls
+from goordinate.jobserver.units import UnitCalls
+from goordinate.jobserver.work import WorkCalls
+from goordinate.jobserver.workers import WorkerCalls
+
+
+class JobServer:
+    """All RPCs on one namespace.
+
+    `now` gives the Unix time in seconds, `configuration` what get_config answers. Done units
+    beyond `limit_completed_count` a spec (each of finished and failed), or older than
+    `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        *,
+        now: Callable[[], float],
+        configuration: Callable[[], object],
+        limit_completed_count: int | None = None,
+        limit_completed_age: float | None = None,
+    ) -> None:
+        self.limit_completed_count = limit_completed_count
+        self.limit_completed_age = limit_completed_age
+        self._units = UnitCalls(
+            namespace, lambda: (self.limit_completed_count, self.limit_completed_age)
+        )
+        #: The table.
+        self.methods: tuple[Method, ...] = (
+            *SpecCalls(namespace).methods(),
+            *self._units.methods(),
+            *WorkCalls(namespace).methods(),
+            *WorkerCalls(namespace).methods(),
+            *LockCalls(now).methods(),
+            *DaemonCalls(now, configuration).methods(),
+        )
+
+    def archive(self) -> None:
+        """Drop done units beyond the limits, in every work spec (RPC `archive`)."""
+        self._units.archive({})

@@ -1,0 +1,112 @@
+"""How parameters and options of the RPCs are read: types, ranges, one clear error each.
+
+The readers here are readers in the sense of `cborrpc.decode`: (buffer, position, depth) ->
+(value, next position); what does not fit is a DecodeError, which the caller gets as an error
+response that names the method, the parameter and the option. Null counts as left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from goordinate.cborrpc.decode import Reader, decode_item, read_list, read_map
+from goordinate.cborrpc.errors import DecodeError
+from goordinate.coordinate.names import Name
+
+T = TypeVar("T")
+
+
+def name(buf: bytes, pos: int, depth: int) -> tuple[Name, int]:
+    """The name of a work spec, work unit or worker, in the form in which it came."""
+    value, end = decode_item(buf, pos, depth)
+    if not isinstance(value, bytes | str):
+        raise DecodeError(f"expected a string, got {value!r:.80}", pos)
+    return value, end
+
+
+def optional_name(buf: bytes, pos: int, depth: int) -> tuple[Name | None, int]:
+    """A name or null."""
+    if buf[pos : pos + 1] == b"\xf6":
+        return None, pos + 1
+    return name(buf, pos, depth)
+
+
+def names(buf: bytes, pos: int, depth: int) -> tuple[list[Name], int]:
+    """A list or tuple of names."""
+    return read_list(buf, pos, depth, name)
+
+
+def number(buf: bytes, pos: int, depth: int) -> tuple[float, int]:
+    """A finite number; a numeric string counts too, as it did for the original."""
+    value, end = decode_item(buf, pos, depth)
+    if type(value) is int:  # nearly always
+        return value, end
+    if isinstance(value, bytes | str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DecodeError("expected a number", pos)
+    return value, end
+
+
+def whole(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
+    """A number, cut to an integer."""
+    value, end = number(buf, pos, depth)
+    return int(value), end
+
+
+def integer(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
+    """An integer and nothing else."""
+    value, end = decode_item(buf, pos, depth)
+    if type(value) is not int:
+        raise DecodeError("expected an integer", pos)
+    return value, end
+
+
+def states(buf: bytes, pos: int, depth: int) -> tuple[list[int], int]:
+    """A work unit state, or a list or tuple of them."""
+    if pos < len(buf) and buf[pos] >> 5 in (4, 6):
+        return read_list(buf, pos, depth, integer)
+    state, end = integer(buf, pos, depth)
+    return [state], end
+
+
+def hashable(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
+    """Any value that can be a map key."""
+    value, end = decode_item(buf, pos, depth)
+    try:
+        hash(value)
+    except TypeError:
+        raise DecodeError(f"expected a string or another simple value, got {value!r:.80}", pos) from None
+    return value, end
+
+
+def options(**readers: Reader[Any]) -> Reader[dict[bytes, Any]]:
+    """The reader of an option map; unknown options are ignored, null ones left out."""
+    table = {key.encode(): _option(key, reader) for key, reader in readers.items()}
+
+    def read(buf: bytes, pos: int, depth: int) -> tuple[dict[bytes, Any], int]:
+        return read_map(buf, pos, depth, table)
+
+    return read
+
+
+def _option(key: str, reader: Reader[T]) -> Reader[T | None]:
+    """`reader`, its errors naming the option, and null read as None."""
+
+    def read(buf: bytes, pos: int, depth: int) -> tuple[T | None, int]:
+        if buf[pos : pos + 1] == b"\xf6":
+            return None, pos + 1
+        try:
+            return reader(buf, pos, depth)
+        except DecodeError as error:
+            raise DecodeError(f"{key}: {error.what}", error.offset) from None
+
+    return read
+
+
+Options = Mapping[bytes, Any]

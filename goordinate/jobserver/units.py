@@ -1,0 +1,241 @@
+"""RPCs on work units: add, list, count, look at, prioritize, update, delete, archive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from goordinate.cborrpc.decode import opaque_item, read_list
+from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.tags import Encoded
+from goordinate.coordinate.api import Namespace, NewWorkUnit, WorkUnit
+from goordinate.coordinate.errors import NoSuchWorkUnit
+from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, UNIT_STATUS_NAMES
+from goordinate.coordinate.names import Name, identity, printable
+from goordinate.coordinate.new_units import read_new_unit
+from goordinate.coordinate.unit_data import field
+from goordinate.jobserver.answers import DONE, NULL, PAIR, message, no_spec, spliced_list
+from goordinate.jobserver.leases import DEFAULT_LEASE, MAX_LEASE
+from goordinate.jobserver.options import (
+    Options,
+    hashable,
+    integer,
+    name,
+    names,
+    number,
+    options,
+    states,
+    whole,
+)
+from goordinate.jobserver.specs import SPEC_NAME
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PAGE = 1000
+MAX_PAGE = 10_000
+
+STATES = (AVAILABLE, PENDING, FINISHED, FAILED)
+
+
+def new_units(buf: bytes, pos: int, depth: int) -> tuple[list[NewWorkUnit], int]:
+    """The units of add_work_units."""
+    return read_list(buf, pos, depth, read_new_unit)
+
+
+class UnitCalls:
+    """The RPCs of work units on one namespace.
+
+    `limits` gives the number and the age (seconds) of done units that `archive` keeps a spec.
+    """
+
+    def __init__(
+        self, namespace: Namespace, limits: Callable[[], tuple[int | None, float | None]]
+    ) -> None:
+        self._namespace = namespace
+        self._limits = limits
+
+    def methods(self) -> list[Method]:
+        """The rows of the method table."""
+        return [
+            Method(
+                "add_work_units",
+                self.add_work_units,
+                (SPEC_NAME, Parameter("work_unit_key_vals", new_units)),
+            ),
+            Method("count_work_units", self.count_work_units, (SPEC_NAME,)),
+            Method(
+                "get_work_units",
+                self.get_work_units,
+                (SPEC_NAME, Parameter("options", LIST_OPTIONS)),
+            ),
+            Method(
+                "get_work_unit_status",
+                self.get_work_unit_status,
+                (SPEC_NAME, Parameter("work_unit_keys", names)),
+            ),
+            Method(
+                "prioritize_work_units",
+                self.prioritize_work_units,
+                (SPEC_NAME, Parameter("options", PRIORITIZE_OPTIONS)),
+            ),
+            Method(
+                "update_work_unit",
+                self.update_work_unit,
+                (SPEC_NAME, Parameter("work_unit_key", name), Parameter("options", UPDATE_OPTIONS)),
+            ),
+            Method(
+                "del_work_units",
+                self.del_work_units,
+                (SPEC_NAME, Parameter("options", DELETE_OPTIONS)),
+            ),
+            Method("archive", self.archive, (Parameter("options", ARCHIVE_OPTIONS, default={}),)),
+        ]
+
+    @no_spec(False)
+    def add_work_units(self, work_spec_name: Name, work_unit_key_vals: list[NewWorkUnit]) -> object:
+        """Add units; one that exists gets new data and becomes available."""
+        self._namespace.work_spec(work_spec_name).add_work_units(work_unit_key_vals, restart=True)
+        return DONE
+
+    @no_spec(False)
+    def count_work_units(self, work_spec_name: Name) -> object:
+        """{status: count}, archived units included."""
+        counts = self._namespace.work_spec(work_spec_name).count_work_units()
+        delayed = counts.pop(DELAYED, 0)
+        if delayed:
+            counts[AVAILABLE] = counts.get(AVAILABLE, 0) + delayed
+        return counts, None
+
+    @no_spec(None)
+    def get_work_units(self, work_spec_name: Name, options: Options) -> object:
+        """[(key, data), ..]: of the keys asked for, or a page of all or of some states."""
+        spec = self._namespace.work_spec(work_spec_name)
+        keys = options.get(b"work_unit_keys")
+        if keys:
+            return spliced_list(
+                [
+                    PAIR + dumps(key) + (NULL if unit is None else unit.data)
+                    for key, unit in zip(keys, spec.get_work_units(keys), strict=True)
+                ]
+            )
+        limit = options.get(b"limit")
+        if limit is None:
+            limit = DEFAULT_PAGE
+        elif limit > MAX_PAGE:
+            logger.warning("get_work_units: limit %d cut to %d", limit, MAX_PAGE)
+            limit = MAX_PAGE
+        start, wanted = options.get(b"start"), options.get(b"state")
+        units = spec.list_work_units(
+            statuses=None if wanted is None else _stored_states(wanted),
+            # A number is below every key, as in Python 2: clients send start=0.
+            start=start if isinstance(start, bytes | str) else None,
+            limit=max(0, limit),
+            by_priority=wanted is not None,
+        )
+        return spliced_list([PAIR + unit.item for unit in units])
+
+    @no_spec(None)
+    def get_work_unit_status(self, work_spec_name: Name, work_unit_keys: list[Name]) -> object:
+        """[{status, expiration, worker_id, traceback} or None, ..]."""
+        units = self._namespace.work_spec(work_spec_name).get_work_units(work_unit_keys)
+        return [None if unit is None else _status(unit) for unit in units], None
+
+    @no_spec(False)
+    def prioritize_work_units(self, work_spec_name: Name, options: Options) -> object:
+        """Set or adjust the priorities of some units."""
+        spec = self._namespace.work_spec(work_spec_name)
+        keys = options.get(b"work_unit_keys")
+        if keys is None:
+            return False, message("prioritize_work_units: options lack work_unit_keys")
+        priority, adjustment = options.get(b"priority"), options.get(b"adjustment")
+        if priority is not None:
+            spec.set_priorities(keys, priority)
+        elif adjustment is not None:
+            spec.set_priorities(keys, adjustment, add=True)
+        return DONE
+
+    @no_spec(False)
+    def update_work_unit(
+        self, work_spec_name: Name, work_unit_key: Name, options: Options
+    ) -> object:
+        """Record progress or the end of a unit; the table is `lifecycle.CHANGES`."""
+        spec = self._namespace.work_spec(work_spec_name)
+        status, lease = options.get(b"status"), options.get(b"lease_time")
+        if status is None and lease is None:
+            return False, message("update_work_unit: options have neither status nor lease_time")
+        if lease is not None and lease > MAX_LEASE:
+            logger.warning(
+                "unit %s: lease_time %s is over the maximum, set to %s",
+                printable(work_unit_key), lease, DEFAULT_LEASE,
+            )  # fmt: skip
+            lease = DEFAULT_LEASE
+        try:
+            spec.update_work_unit(
+                work_unit_key,
+                status=status,
+                lease=lease,
+                data=options.get(b"data"),
+                worker=options.get(b"worker_id"),
+            )
+        except NoSuchWorkUnit as error:
+            return False, message(error)
+        return DONE
+
+    @no_spec(0)
+    def del_work_units(self, work_spec_name: Name, options: Options) -> object:
+        """Delete all units, or by key and state; → (number deleted, None)."""
+        spec = self._namespace.work_spec(work_spec_name)
+        keys, state = options.get(b"work_unit_keys"), options.get(b"state")
+        if options.get(b"all"):
+            return spec.delete_work_units(), None
+        if keys is None and state is None:
+            return 0, message("del_work_units: options have neither all, work_unit_keys nor state")
+        statuses = None if state is None else _stored_states([state])
+        return spec.delete_work_units(names=keys, statuses=statuses), None
+
+    def archive(self, options: Options) -> object:
+        """Drop done units beyond the configured limits."""
+        keep, max_age = self._limits()
+        wanted = options.get(b"work_spec_names")
+        specs, _ = self._namespace.list_work_specs()
+        chosen = None if wanted is None else {identity(spec_name) for spec_name in wanted}
+        for spec in specs:
+            if chosen is None or identity(spec.name) in chosen:
+                spec.archive(keep, max_age)
+
+
+def _stored_states(wanted: list[int]) -> set[int]:
+    """The states that clients name, with the one that they cannot see."""
+    return {*wanted, DELAYED} if AVAILABLE in wanted else set(wanted)
+
+
+def _status(unit: WorkUnit) -> dict[bytes, object]:
+    status, expiration, worker, data = unit.status, unit.expiration, unit.worker_name, unit.data
+    answer: dict[bytes, object] = {
+        b"status": AVAILABLE if status == DELAYED else status,
+        b"expiration": expiration,
+    }
+    if worker:
+        answer[b"worker_id"] = worker
+    traceback = field(data, b"traceback")
+    if traceback is not None:
+        answer[b"traceback"] = Encoded(traceback)
+    return answer
+
+
+def _state(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
+    """A state that a unit can be put into."""
+    value, end = integer(buf, pos, depth)
+    if value not in STATES:
+        expected = ", ".join(f"{state} ({UNIT_STATUS_NAMES[state]})" for state in STATES)
+        raise DecodeError(f"expected one of {expected}", pos)
+    return value, end
+
+
+LIST_OPTIONS = options(work_unit_keys=names, state=states, start=hashable, limit=whole)
+PRIORITIZE_OPTIONS = options(work_unit_keys=names, priority=number, adjustment=number)
+DELETE_OPTIONS = options(all=hashable, work_unit_keys=names, state=integer)
+ARCHIVE_OPTIONS = options(work_spec_names=names)
+UPDATE_OPTIONS = options(status=_state, lease_time=number, data=opaque_item, worker_id=name)

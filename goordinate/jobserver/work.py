@@ -1,0 +1,78 @@
+"""RPC get_work: hand out units of the work spec that should run next."""
+
+from __future__ import annotations
+
+import logging
+
+from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.tags import Encoded
+from goordinate.coordinate.api import Namespace
+from goordinate.coordinate.names import Name, printable
+from goordinate.jobserver.answers import NULL, PAIR, TRIPLE, encoded_name, spliced_list
+from goordinate.jobserver.leases import DEFAULT_LEASE, MAX_LEASE, MIN_LEASE
+from goordinate.jobserver.options import Options, name, names, number, options, whole
+
+logger = logging.getLogger(__name__)
+
+NOTHING = Encoded(dumps(((None, None, None), None)))
+NO_UNITS = Encoded(dumps(([], None)))
+
+#: What a worker that names no runtime can run: specs that name none.
+NO_RUNTIME = (b"",)
+
+
+class WorkCalls:
+    """The RPC by which workers get work."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+
+    def methods(self) -> list[Method]:
+        """The rows of the method table."""
+        return [
+            Method(
+                "get_work",
+                self.get_work,
+                (Parameter("worker_id", name), Parameter("options", GET_WORK_OPTIONS)),
+            )
+        ]
+
+    def get_work(self, worker_id: Name, options: Options) -> object:
+        """((spec, key, data), None) for one unit, ([..], None) for many; all from one spec."""
+        count = options.get(b"max_jobs")
+        if count is None:
+            count = 1
+        lease = options.get(b"lease_time")
+        if lease is None:
+            lease = DEFAULT_LEASE
+        elif not MIN_LEASE <= lease <= MAX_LEASE:
+            logger.warning(
+                "worker %s: lease_time %s is out of range, set to %s",
+                printable(worker_id), lease, DEFAULT_LEASE,
+            )  # fmt: skip
+            lease = DEFAULT_LEASE
+        attempts = self._namespace.request_attempts(
+            worker_id,
+            count=count,
+            lease=lease,
+            work_specs=options.get(b"work_spec_names"),
+            runtimes=options.get(b"runtimes") or NO_RUNTIME,
+        )
+        # The stored bytes go out as they are, between heads that are constants.
+        if count == 1:
+            if not attempts:
+                return NOTHING
+            unit = attempts[0].work_unit
+            return Encoded(
+                b"".join((PAIR, TRIPLE, encoded_name(unit.work_spec.name), unit.item, NULL))
+            )
+        if not attempts:
+            return NO_UNITS
+        head = TRIPLE + encoded_name(attempts[0].work_unit.work_spec.name)
+        return spliced_list([head + attempt.work_unit.item for attempt in attempts])
+
+
+GET_WORK_OPTIONS = options(
+    lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names
+)

@@ -1,0 +1,122 @@
+"""RPCs on workers: heartbeats, modes, what children hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goordinate.cborrpc.decode import opaque_item
+from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.tags import Encoded
+from goordinate.coordinate.api import Attempt, Namespace
+from goordinate.coordinate.errors import NoSuchWorker
+from goordinate.coordinate.names import Name, identity
+from goordinate.jobserver.answers import DONE, NULL, message
+from goordinate.jobserver.options import hashable, name, number, optional_name
+
+#: Seconds of life given in place of a negative time, and in place of more than a day.
+INSTEAD_OF_NEGATIVE = 300
+INSTEAD_OF_HUGE = 3600
+LONGEST_LIFE = 24 * 3600
+
+WORKER_ID = Parameter("worker_id", name)
+
+
+class WorkerCalls:
+    """The RPCs of workers on one namespace."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+
+    def methods(self) -> list[Method]:
+        """The rows of the method table."""
+        return [
+            Method(
+                "worker_heartbeat",
+                self.worker_heartbeat,
+                (
+                    WORKER_ID,
+                    Parameter("mode", hashable),
+                    Parameter("expire_seconds", number),
+                    Parameter("data", opaque_item),
+                    Parameter("parent", optional_name),
+                ),
+            ),
+            Method("worker_unregister", self.worker_unregister, (WORKER_ID,)),
+            Method("list_worker_modes", self.list_worker_modes, ()),
+            Method("get_worker_info", self.get_worker_info, (WORKER_ID,)),
+            Method("mode_counts", self.mode_counts, ()),
+            Method("get_child_work_units", self.get_child_work_units, (WORKER_ID,)),
+            Method("worker_stats", self.worker_stats, ()),
+        ]
+
+    def worker_heartbeat(
+        self, worker_id: Name, mode: object, expire_seconds: float, data: bytes, parent: Name | None
+    ) -> object:
+        """Register a worker or refresh it; → (True, what was wrong with the time, or None)."""
+        note = None
+        if expire_seconds < 0:
+            note = f"negative expire_seconds {expire_seconds} set to {INSTEAD_OF_NEGATIVE}"
+            expire_seconds = INSTEAD_OF_NEGATIVE
+        elif expire_seconds > LONGEST_LIFE:
+            note = f"expire_seconds {expire_seconds} is over a day, set to {INSTEAD_OF_HUGE}"
+            expire_seconds = INSTEAD_OF_HUGE
+        self._namespace.heartbeat(
+            worker_id, mode=mode, data=data, lifetime=expire_seconds, parent=parent or None
+        )
+        return True, None if note is None else message(note)
+
+    def worker_unregister(self, worker_id: Name) -> object:
+        """The worker is gone."""
+        worker = self._namespace.find_worker(worker_id)
+        if worker is None:
+            return False, message(NoSuchWorker(worker_id))
+        worker.deactivate()
+        return DONE
+
+    def list_worker_modes(self) -> object:
+        """{worker id: mode} of the live workers."""
+        return {worker.name: worker.mode for worker in self._namespace.workers()}, None
+
+    def get_worker_info(self, worker_id: Name) -> object:
+        """What the worker said of itself with its last heartbeat."""
+        worker = self._namespace.find_worker(worker_id)
+        return None if worker is None else Encoded(worker.data or NULL), None
+
+    def mode_counts(self) -> object:
+        """{mode: number of live workers}."""
+        counts: dict[Any, int] = {}
+        forms: dict[Any, Any] = {}  # the same mode as bytes and as text is one mode
+        for worker in self._namespace.workers():
+            mode: Any = worker.mode
+            same = identity(mode) if isinstance(mode, bytes | str) else mode
+            form = forms.setdefault(same, mode)
+            counts[form] = counts.get(form, 0) + 1
+        return counts, None
+
+    def get_child_work_units(self, worker_id: Name) -> object:
+        """{child id: [what it holds, ..]} of the live children of a worker."""
+        held = {
+            child.name: [_held(attempt) for attempt in child.active_attempts()]
+            for child in self._namespace.children(worker_id)
+        }
+        return held, None
+
+    def worker_stats(self) -> object:
+        """How many workers there are; no pair."""
+        live = len(self._namespace.workers())
+        return {
+            b"num_workers": live,
+            b"num_children": self._namespace.parents_count(),
+            b"num_expirable": live,
+        }
+
+
+def _held(attempt: Attempt) -> dict[bytes, object]:
+    unit = attempt.work_unit
+    return {
+        b"work_spec_name": unit.work_spec.name,
+        b"work_unit_key": unit.name,
+        b"work_unit_data": Encoded(unit.data),
+        b"worker_id": attempt.worker_name,
+        b"expires": unit.expiration,
+    }

@@ -1,0 +1,73 @@
+"""What ends when: leases, delays, intervals, the lives of workers.
+
+A wheel of whole seconds: adding and discarding cost the same however many things wait, and
+nothing stale stays behind (a heap with lazy deletion would keep every finished lease until its
+time: millions). Only the second that has come is put in order.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import insort
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Deadlines(Generic[Item]):
+    """Items, each with the one time at which it is due (Unix time, seconds)."""
+
+    __slots__ = ("_buckets", "_opened", "_order", "_second", "_seconds", "next")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, dict[Item, float]] = {}
+        self._seconds: list[int] = []  # a heap of the keys of _buckets
+        self._second = -(2**63)  # seconds up to this one have been opened
+        self._opened: dict[Item, float] = {}  # what the opened seconds still hold,
+        self._order: list[tuple[float, int, Item]] = []  # and its order, latest first
+        #: Nothing is due before this time.
+        self.next = math.inf
+
+    def add(self, item: Item, when: float) -> None:
+        """`item` is due at `when`; it must not be in already."""
+        second = int(when)
+        if second <= self._second:
+            self._opened[item] = when
+            insort(self._order, (-when, id(item), item))
+            self.next = min(self.next, when)
+        elif (bucket := self._buckets.get(second)) is not None:
+            bucket[item] = when
+        else:
+            self._buckets[second] = {item: when}
+            heapq.heappush(self._seconds, second)
+            self.next = min(self.next, second)
+
+    def discard(self, item: Item, when: float) -> None:
+        """Forget `item`, which was added with `when`."""
+        second = int(when)
+        if second <= self._second:
+            self._opened.pop(item, None)
+        elif (bucket := self._buckets.get(second)) is not None:
+            bucket.pop(item, None)
+
+    def pop_due(self, now: float) -> list[Item]:
+        """Take out what is due at `now`, the earliest first."""
+        due: list[Item] = []
+        seconds, order, opened = self._seconds, self._order, self._opened
+        if seconds and seconds[0] <= now:
+            while seconds and seconds[0] <= now:
+                self._second = heapq.heappop(seconds)
+                bucket = self._buckets.pop(self._second)
+                opened.update(bucket)
+                for item, when in bucket.items():
+                    order.append((-when, id(item), item))
+            order.sort()
+        while order and -order[-1][0] <= now:
+            when, _, item = order.pop()
+            if opened.get(item) == -when:
+                del opened[item]
+                due.append(item)
+        self.next = -order[-1][0] if order else seconds[0] if seconds else math.inf
+        return due

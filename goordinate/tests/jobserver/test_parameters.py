@@ -1,0 +1,231 @@
+"""Parameters: by position and by name, and what is said of wrong ones, which change nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from goordinate.cborrpc.tags import Tag
+from goordinate.tests.exact import assert_exact
+from goordinate.tests.jobserver.rpc import DONE, Rpc
+
+#: Every RPC, with parameters that it takes, by name and in their order.
+CALLS: dict[str, dict[str, Any]] = {
+    "set_work_spec": {"work_spec": {b"name": b"n"}},
+    "get_work_spec": {"work_spec_name": b"s"},
+    "get_work_spec_meta": {"work_spec_name": b"s"},
+    "control_work_spec": {"work_spec_name": b"s", "options": {b"weight": 3}},
+    "list_work_specs": {"options": {}},
+    "del_work_spec": {"work_spec_name": b"s"},
+    "clear": {},
+    "add_work_units": {"work_spec_name": b"s", "work_unit_key_vals": [(b"n", {})]},
+    "count_work_units": {"work_spec_name": b"s"},
+    "get_work_units": {"work_spec_name": b"s", "options": {}},
+    "get_work_unit_status": {"work_spec_name": b"s", "work_unit_keys": [b"k"]},
+    "prioritize_work_units": {
+        "work_spec_name": b"s", "options": {b"work_unit_keys": [b"k"], b"priority": 1}
+    },
+    "update_work_unit": {
+        "work_spec_name": b"s", "work_unit_key": b"k", "options": {b"status": 4}
+    },
+    "del_work_units": {"work_spec_name": b"s", "options": {b"all": True}},
+    "archive": {"options": {}},
+    "get_work": {"worker_id": b"w", "options": {}},
+    "worker_heartbeat": {
+        "worker_id": b"w", "mode": b"RUN", "expire_seconds": 60, "data": {}, "parent": None
+    },
+    "worker_unregister": {"worker_id": b"w"},
+    "list_worker_modes": {},
+    "get_worker_info": {"worker_id": b"w"},
+    "mode_counts": {},
+    "get_child_work_units": {"worker_id": b"w"},
+    "worker_stats": {},
+    "get_config": {},
+    "now": {},
+    "lock": {"locker_id": b"l", "timeout": 5, "keys": [[b"a"]]},
+    "renew": {"locker_id": b"l", "timeout": 5, "keys": [[b"a"]]},
+    "unlock": {"locker_id": b"l", "keys": [[b"a"]]},
+    "locksome": {"locker_id": b"l", "timeout": 5, "keys": [[b"a"]]},
+    "readlock": {"keys": [[b"a"]]},
+    "delete_namespace": {"prefix": b"a"},
+}  # fmt: skip
+
+#: Of each reader of a parameter: what it expects, in words, and what it does not take.
+NAMES = ("string", [5, None, [b"s"], (b"s",), {}, 1.5, True, Tag(99, b"s")])
+NAME_LISTS = ("", [5, b"k", {b"k": 1}, [5], [b"k", None], [[b"k"]]])
+OPTION_MAPS = ("map", [5, b"o", [], (), True])
+NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), Tag(99, 1)])
+UNITS = (
+    "",
+    [
+        5,
+        b"k",
+        {b"k": {}},
+        [b"n"],
+        [[]],
+        [(b"n",)],
+        [(b"n", {}, {}, 1, 2)],
+        [(5, {})],
+        [(None, {})],
+        [(b"n", {}, 5)],
+        [(b"n", {}, {b"priority": b"high"})],
+        [(b"n", {}, {b"priority": float("nan")})],
+        [(b"n", {}, {b"delay": [1]})],
+        [(b"n", {}, {}, b"x")],
+        [(b"n", {}, {}, True)],
+        [(b"n", {}), (b"k", {b"new": 1}), (5, {})],
+        [*((b"n%d" % number, {}) for number in range(100)), 5],
+    ],
+)
+
+#: (method, parameter, option if it is one) -> what it expects, and what it does not take.
+REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
+    ("get_work_spec", "work_spec_name", None): NAMES,
+    ("get_work_spec_meta", "work_spec_name", None): NAMES,
+    ("control_work_spec", "work_spec_name", None): NAMES,
+    ("control_work_spec", "options", None): OPTION_MAPS,
+    ("control_work_spec", "options", "interval"): NUMBERS,
+    ("control_work_spec", "options", "max_running"): NUMBERS,
+    ("control_work_spec", "options", "weight"): NUMBERS,
+    ("control_work_spec", "options", "status"): ("integer", [b"1", 1.0, [1], True]),
+    ("list_work_specs", "options", None): OPTION_MAPS,
+    ("list_work_specs", "options", "limit"): NUMBERS,
+    ("list_work_specs", "options", "start"): ("string", [[b"a"], {}]),
+    ("del_work_spec", "work_spec_name", None): NAMES,
+    ("add_work_units", "work_spec_name", None): NAMES,
+    ("add_work_units", "work_unit_key_vals", None): UNITS,
+    ("count_work_units", "work_spec_name", None): NAMES,
+    ("get_work_units", "work_spec_name", None): NAMES,
+    ("get_work_units", "options", None): OPTION_MAPS,
+    ("get_work_units", "options", "work_unit_keys"): NAME_LISTS,
+    ("get_work_units", "options", "state"): ("integer", [b"1", 1.5, [b"1"], {}, [None]]),
+    ("get_work_units", "options", "start"): ("string", [[b"a"], {}]),
+    ("get_work_units", "options", "limit"): NUMBERS,
+    ("get_work_unit_status", "work_unit_keys", None): NAME_LISTS,
+    ("prioritize_work_units", "options", None): OPTION_MAPS,
+    ("prioritize_work_units", "options", "work_unit_keys"): NAME_LISTS,
+    ("prioritize_work_units", "options", "priority"): NUMBERS,
+    ("prioritize_work_units", "options", "adjustment"): NUMBERS,
+    ("update_work_unit", "work_spec_name", None): NAMES,
+    ("update_work_unit", "work_unit_key", None): NAMES,
+    ("update_work_unit", "options", None): OPTION_MAPS,
+    ("update_work_unit", "options", "lease_time"): NUMBERS,
+    ("update_work_unit", "options", "worker_id"): ("string", [5, [b"w"]]),
+    ("del_work_units", "work_spec_name", None): NAMES,
+    ("del_work_units", "options", None): OPTION_MAPS,
+    ("del_work_units", "options", "work_unit_keys"): NAME_LISTS,
+    ("del_work_units", "options", "state"): ("integer", [b"1", 1.5, [1]]),
+    ("archive", "options", "work_spec_names"): NAME_LISTS,
+    ("get_work", "worker_id", None): NAMES,
+    ("get_work", "options", None): OPTION_MAPS,
+    ("get_work", "options", "lease_time"): NUMBERS,
+    ("get_work", "options", "max_jobs"): NUMBERS,
+    ("get_work", "options", "work_spec_names"): NAME_LISTS,
+    ("get_work", "options", "runtimes"): NAME_LISTS,
+    ("worker_heartbeat", "worker_id", None): NAMES,
+    ("worker_heartbeat", "mode", None): ("string", [[b"RUN"], {}]),
+    ("worker_heartbeat", "expire_seconds", None): NUMBERS,
+    ("worker_heartbeat", "parent", None): ("string", [5, [b"p"]]),
+    ("worker_unregister", "worker_id", None): NAMES,
+    ("get_worker_info", "worker_id", None): NAMES,
+    ("get_child_work_units", "worker_id", None): NAMES,
+    ("lock", "locker_id", None): NAMES,
+    ("lock", "timeout", None): NUMBERS,
+    ("locksome", "locker_id", None): NAMES,
+    ("renew", "timeout", None): NUMBERS,
+    ("unlock", "locker_id", None): NAMES,
+    ("delete_namespace", "prefix", None): NAMES,
+}
+
+
+@pytest.fixture(autouse=True)
+def state(rpc: Rpc) -> None:
+    """A spec with a unit that a worker holds, and a lock."""
+    rpc.define(b"s", then=b"t", weight=5)
+    rpc.add(b"s", b"k", data={b"output": [b"o"]})
+    rpc.expect(DONE, "worker_heartbeat", b"w", b"RUN", 60, {}, b"p")
+    rpc.get(worker=b"w")
+    rpc.expect(DONE, "lock", b"l", 0, [[b"a"]])
+
+
+def everything(rpc: Rpc) -> list[Any]:
+    """All there is to see."""
+    return [
+        rpc.call("list_work_specs", {}),
+        rpc.call("get_work_spec_meta", b"s"),
+        rpc.call("get_work_units", b"s", {}),
+        rpc.call("get_work_unit_status", b"s", [b"k"]),
+        rpc.call("list_worker_modes"),
+        rpc.call("get_child_work_units", b"p"),
+        rpc.call("readlock", [[b"a"], [b"b"]]),
+    ]
+
+
+@pytest.mark.parametrize(("method", "parameter", "option"), REFUSED)
+def test_a_value_that_is_refused(
+    rpc: Rpc, method: str, parameter: str, option: str | None
+) -> None:
+    expected, values = REFUSED[method, parameter, option]
+    said = (parameter, expected) if option is None else (parameter, option, expected)
+    before = everything(rpc)
+    for value in values:
+        params = dict(CALLS[method])
+        params[parameter] = value if option is None else {**params[parameter], option: value}
+        rpc.refuse(method, *params.values(), saying=said)
+        assert_exact(everything(rpc), before)
+
+
+def test_every_rpc_is_in_the_table(rpc: Rpc) -> None:
+    names = {method.name: [one.name for one in method.parameters] for method in rpc.server.methods}
+    assert names == {name: list(params) for name, params in CALLS.items()}
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("keys", [bytes, str])
+def test_by_name(rpc: Rpc, method: str, keys: type) -> None:
+    """In any order of the names, which may be bytes or text; CALLS is in that of position."""
+    by_name = {
+        name if keys is str else name.encode(): value
+        for name, value in reversed(CALLS[method].items())
+    }
+    assert b"result" in rpc.request(method, by_name)
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_by_position(rpc: Rpc, method: str) -> None:
+    assert b"result" in rpc.request(method, list(CALLS[method].values()))
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_wrong_number_of_parameters(rpc: Rpc, method: str) -> None:
+    params = CALLS[method]
+    before = everything(rpc)
+    for wrong in ([*params.values(), None], list(params.values())[:-1]):
+        if len(wrong) == len(params) or (method, wrong) == ("archive", []):
+            continue
+        text = rpc.error(method, wrong)
+        for part in (method, *params):
+            assert part in text
+    assert_exact(everything(rpc), before)
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_wrong_name(rpc: Rpc, method: str) -> None:
+    before = everything(rpc)
+    text = rpc.error(method, {**CALLS[method], "wrong_name": 1})
+    for part in (method, "wrong_name"):
+        assert part in text
+    assert_exact(everything(rpc), before)
+
+
+@pytest.mark.parametrize("method", ["nope", "_units", "archive_", "methods", "__init__", "snapshot", ""])
+def test_no_such_method(rpc: Rpc, method: str) -> None:
+    text = rpc.error(method, [])
+    assert "no such method" in text
+    assert method in text
+
+
+@pytest.mark.parametrize("params", [5, b"abc", True, 1.5, None, ()])
+def test_params_of_another_shape(rpc: Rpc, params: object) -> None:
+    assert "now" in rpc.error("now", params)

@@ -1,0 +1,228 @@
+"""Types on the wire: data to the byte, names as bytes and as text, whose form an answer has."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.tags import UNDEFINED, Encoded, Simple, Tag
+from goordinate.tests.jobserver.rpc import AVAILABLE, DONE, FINISHED, PENDING, Rpc
+
+#: CBOR of unit data that is not what our encoder would write, or holds what Python has not.
+ENCODINGS = {
+    "one-byte integer in nine bytes": "1b0000000000000001",
+    "half float": "f93c00",
+    "single float": "fa3fc00000",
+    "not a number with a payload": "f97e01",
+    "negative zero": "fb8000000000000000",
+    "indefinite-length array": "9f01ff",
+    "indefinite-length map": "bf4161f5ff",
+    "indefinite-length strings": "825f4161ff7f6161ff",
+    "map in another order": "a2416202416101",
+    "the same key twice": "a2416101416102",
+    "bytes and text as keys": "a2416101616102",
+    "a list as a key": "a1810102",
+    "undefined": "f7",
+    "simple value": "f820",
+    "bignum": "c249010000000000000000",
+    "bignum with leading zeros": "c2420001",
+    "empty bignum": "c240",
+    "unknown tag": "d9123401",
+    "tag 24": "d8184101",
+    "tag 24 over what is no CBOR": "d81841ff",
+    "uuid": "d8255000000000000000000000000000000007",
+    "tag 37 over the wrong thing": "d8254101",
+    "tuple": "d8808101",
+    "tag 128 over a map": "d880a0",
+    "long head of a long string": "5b0000000000000001" + "61",
+    "text": "62c3a9",
+    "bytes": "42c3a9",
+    "deep": "81" * 200 + "80",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_data_is_exact_to_the_byte(rpc: Rpc, encoding: str) -> None:
+    """As added, as updated, as chained: everywhere it goes out."""
+    data = bytes.fromhex(ENCODINGS[encoding])
+    rpc.define(b"s", then=b"t")
+    rpc.define(b"t")
+    rpc.expect(DONE, "add_work_units", b"s", [(b"k", Encoded(data))])
+    listed = dumps(([(b"k", Encoded(data))], None))
+    assert rpc.encoded("get_work_units", b"s", {}) == listed
+    assert rpc.encoded("get_work_units", b"s", {b"state": AVAILABLE}) == listed
+    assert rpc.encoded("get_work_units", b"s", {b"work_unit_keys": [b"k"]}) == listed
+    unit = (b"s", b"k", Encoded(data))
+    assert rpc.encoded("get_work", b"w", {}) == dumps((unit, None))
+    rpc.update(b"s", b"k", status=AVAILABLE)
+    assert rpc.encoded("get_work", b"w", {b"max_jobs": 2}) == dumps(([unit], None))
+
+    rpc.expect(DONE, "worker_heartbeat", b"w", b"RUN", 60, Encoded(data), b"p")
+    assert rpc.encoded("get_worker_info", b"w") == dumps((Encoded(data), None))
+    rpc.update(b"s", b"k", lease_time=30, data=[Encoded(data)])
+    assert rpc.encoded("get_work_units", b"s", {}) == dumps(([(b"k", [Encoded(data)])], None))
+    assert dumps(b"work_unit_data") + dumps([Encoded(data)]) in rpc.encoded(
+        "get_child_work_units", b"p"
+    )
+
+    output = {b"output": [(b"k", Encoded(data))], b"traceback": Encoded(data)}
+    rpc.update(b"s", b"k", status=FINISHED, data=output)
+    assert rpc.encoded("get_work_units", b"t", {}) == listed
+    status = rpc.encoded("get_work_unit_status", b"s", [b"k"])
+    assert dumps(b"traceback") + data in status
+
+
+#: Well-formed, but without a value in Python; in a work spec, which is decoded, refused.
+WITHOUT_VALUE = {
+    "a list as a key",
+    "tag 24 over what is no CBOR",
+    "tag 37 over the wrong thing",
+    "tag 128 over a map",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_work_spec_is_exact_to_the_byte(rpc: Rpc, encoding: str) -> None:
+    own = bytes.fromhex(ENCODINGS[encoding])
+    dictionary = dumps({b"name": b"s", b"own": Encoded(own)})
+    if encoding in WITHOUT_VALUE:
+        rpc.refuse("set_work_spec", Encoded(dictionary), saying=("work_spec",))
+        rpc.expect(([], None), "list_work_specs", {})
+        return
+    rpc.expect(DONE, "set_work_spec", Encoded(dictionary))
+    assert rpc.encoded("get_work_spec", b"s") == dictionary
+    assert rpc.encoded("list_work_specs", {}) == dumps(([Encoded(dictionary)], None))
+
+
+VALUES: list[Any] = [
+    None, True, False, 0, -1, 2**64, -(2**64) - 1, 0.0, 1.5, 1e300, float("inf"),
+    b"", "", b"\xff\x00", "é", [], (), {}, [()], ([],), {b"k": ("t", [b"l"])},
+    {b"b": 1, "t": 2, 3: 3, None: 4, (1, b"x"): 5, True: 6}, UUID(int=5), Tag(99, [1]),
+    Simple(3), UNDEFINED, [UUID(int=1), (UUID(int=2),)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_values_come_back_as_they_came(rpc: Rpc, value: object) -> None:
+    rpc.define(b"s", own=value)
+    rpc.add(b"s", b"k", data={b"v": value})
+    rpc.expect({b"name": b"s", b"own": value}, "get_work_spec", b"s")
+    rpc.expect(((b"s", b"k", {b"v": value}), None), "get_work", b"w", {})
+
+
+# --- names --------------------------------------------------------------------------------------
+
+FORMS: list[tuple[Any, Any]] = [
+    (b"name", "name"),
+    ("name", b"name"),
+    ("é", "é".encode()),
+    ("é".encode(), "é"),
+    ("", b""),
+]
+
+
+@pytest.mark.parametrize(("stored", "asked"), FORMS[:-1])
+def test_both_forms_name_the_same_work_spec(rpc: Rpc, stored: Any, asked: Any) -> None:
+    rpc.define(stored, own=1)
+    rpc.expect({b"name": stored, b"own": 1}, "get_work_spec", asked)
+    rpc.add(asked, b"k")
+    rpc.expect(({AVAILABLE: 1}, None), "count_work_units", asked)
+    # The dictionary is the new one; the name goes out as it was first stored.
+    rpc.define(asked, own=2)
+    rpc.expect(({AVAILABLE: 1}, None), "count_work_units", stored)
+    rpc.expect(([{b"name": asked, b"own": 2}], None), "list_work_specs", {})
+    rpc.expect(((stored, b"k", {}), None), "get_work", b"w", {b"work_spec_names": [asked]})
+    rpc.expect(DONE, "del_work_spec", asked)
+    rpc.expect(None, "get_work_spec", stored)
+
+
+@pytest.mark.parametrize(("stored", "asked"), FORMS)
+def test_both_forms_name_the_same_work_unit(rpc: Rpc, stored: Any, asked: Any) -> None:
+    rpc.define(b"s")
+    rpc.add(b"s", stored, data={b"n": 1})
+    rpc.add(b"s", asked, data={b"n": 2})  # the same unit again
+    rpc.expect(([(stored, {b"n": 2})], None), "get_work_units", b"s", {})
+    rpc.expect(([(stored, {b"n": 2})], None), "get_work_units", b"s", {b"state": 1})
+    rpc.expect(([(stored, {b"n": 2})], None), "get_work_units", b"s", {b"start": asked})
+    # An answer that echoes the caller's own key has the caller's form.
+    rpc.expect(
+        ([(asked, {b"n": 2})], None), "get_work_units", b"s", {b"work_unit_keys": [asked]}
+    )
+    rpc.expect(
+        DONE, "prioritize_work_units", b"s", {b"work_unit_keys": [asked], b"priority": 1}
+    )
+    rpc.expect(((b"s", stored, {b"n": 2}), None), "get_work", b"w", {})
+    assert rpc.state(b"s", asked) == PENDING
+    rpc.update(b"s", asked, status=FINISHED)
+    assert rpc.state(b"s", stored) == FINISHED
+    rpc.expect((1, None), "del_work_units", b"s", {b"work_unit_keys": [asked]})
+    rpc.expect(({}, None), "count_work_units", b"s")
+
+
+def test_of_one_key_twice_in_a_call_the_last_form_is_stored(rpc: Rpc) -> None:
+    rpc.define(b"s")
+    rpc.expect(DONE, "add_work_units", b"s", [(b"k", 1), ("k", 2)])
+    rpc.expect(([("k", 2)], None), "get_work_units", b"s", {})
+
+
+def test_a_missing_key_is_echoed_in_the_callers_form(rpc: Rpc) -> None:
+    rpc.define(b"s")
+    expected = [("a", None), (b"b", None), ("é", None), (b"\xff", None)]
+    options = {b"work_unit_keys": ["a", b"b", "é", b"\xff"]}
+    rpc.expect((expected, None), "get_work_units", b"s", options)
+
+
+def test_unit_keys_may_be_any_bytes(rpc: Rpc) -> None:
+    rpc.define(b"s")
+    keys = [b"", b"\x00", b"\x00\x00", b"k" * 300, b"k" * 70_000, "é", b"\xc3", b"\xff\xfe"]
+    rpc.add(b"s", *keys)
+    assert rpc.keys(b"s") == sorted(keys, key=lambda k: k if isinstance(k, bytes) else k.encode())
+    for key in keys:
+        rpc.update(b"s", key, status=FINISHED)
+        assert rpc.state(b"s", key) == FINISHED
+        assert rpc.units(b"s", work_unit_keys=[key]) == [(key, {})]
+
+
+@pytest.mark.parametrize(("stored", "asked"), FORMS[:-1])
+def test_both_forms_name_the_same_worker(rpc: Rpc, stored: Any, asked: Any) -> None:
+    rpc.define(b"s")
+    rpc.add(b"s", b"k")
+    rpc.expect(DONE, "worker_heartbeat", stored, b"RUN", 60, {b"n": 1}, b"p")
+    rpc.expect(DONE, "worker_heartbeat", asked, b"RUN", 60, {b"n": 2}, "p")
+    rpc.expect(({stored: b"RUN"}, None), "list_worker_modes")
+    rpc.expect(({b"n": 2}, None), "get_worker_info", asked)
+    rpc.get(worker=asked)
+    assert rpc.held(b"p") == {stored: [b"k"]}
+    rpc.expect(DONE, "worker_unregister", asked)
+    rpc.expect(({}, None), "list_worker_modes")
+
+
+def test_option_names_and_values_in_either_form(rpc: Rpc) -> None:
+    rpc.expect(DONE, "set_work_spec", {"name": "s", "then": "t", "max_getwork": "1"})
+    rpc.define(b"t")
+    units = [("k", {"output": ["o"]}, {"priority": 1}), ("j", {})]
+    rpc.expect(DONE, "add_work_units", "s", units)
+    options = {"work_spec_names": ["s"], "max_jobs": 2, "lease_time": "50"}
+    rpc.expect(([("s", "k", {"output": ["o"]})], None), "get_work", "w", options)
+    rpc.expect(DONE, "update_work_unit", "s", "k", {"status": FINISHED, "worker_id": "w"})
+    rpc.expect(([("o", {})], None), "get_work_units", "t", {"limit": 5, "start": "o"})
+    rpc.expect((1, None), "del_work_units", "t", {"all": True})
+    rpc.expect(DONE, "prioritize_work_units", "s", {"work_unit_keys": ["j"], "adjustment": 1})
+
+
+def test_what_the_server_makes_up_is_byte_strings(rpc: Rpc) -> None:
+    rpc.define("s")
+    rpc.add("s", "k", data={"traceback": "t"})
+    rpc.expect(DONE, "worker_heartbeat", "w", "RUN", 60, {}, "p")
+    rpc.get(worker="w")
+    status = rpc.status("s", "k")
+    assert all(type(key) is bytes for key in status)
+    children, _ = rpc.call("get_child_work_units", "p")
+    assert all(type(key) is bytes for key in children["w"][0])
+    meta, _ = rpc.call("get_work_spec_meta", "s")
+    assert all(type(key) is bytes for key in (*meta, *rpc.call("worker_stats")))
+    _, note = rpc.call("get_work_units", "none", {})
+    assert type(note) is bytes

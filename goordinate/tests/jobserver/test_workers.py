@@ -1,0 +1,238 @@
+"""RPCs of workers: heartbeats, modes, what children hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from goordinate.tests.jobserver.rpc import DONE, START, Rpc
+
+
+def beat(rpc: Rpc, worker: object, parent: object = None, **changes: object) -> None:
+    """A heartbeat of a worker that runs, for 60 seconds."""
+    values = {"mode": b"RUN", "expire_seconds": 60, "data": {}, **changes}
+    given = (values["mode"], values["expire_seconds"], values["data"])
+    rpc.expect(DONE, "worker_heartbeat", worker, *given, parent)
+
+
+def stats(workers: int, parents: int) -> dict[bytes, int]:
+    """The answer of worker_stats."""
+    return {b"num_workers": workers, b"num_children": parents, b"num_expirable": workers}
+
+
+class TestHeartbeat:
+    """worker_heartbeat and worker_unregister."""
+
+    def test_registers_and_refreshes(self, rpc: Rpc) -> None:
+        rpc.expect(({}, None), "list_worker_modes")
+        beat(rpc, b"w", data={b"n": 1})
+        rpc.expect(({b"w": b"RUN"}, None), "list_worker_modes")
+        rpc.clock.advance(50)
+        beat(rpc, b"w", mode=b"IDLE", data={b"n": 2})
+        rpc.expect(({b"w": b"IDLE"}, None), "list_worker_modes")
+        rpc.expect(({b"n": 2}, None), "get_worker_info", b"w")
+        rpc.clock.advance(59)
+        rpc.expect(({b"w": b"IDLE"}, None), "list_worker_modes")
+        rpc.clock.advance(1)
+        rpc.expect(({}, None), "list_worker_modes")
+
+    @pytest.mark.parametrize(
+        ("seconds", "life", "noted"),
+        [
+            (10, 10, False),
+            (0.5, 0.5, False),
+            (86_400, 86_400, False),
+            (86_400.5, 3600, True),
+            (10**10, 3600, True),
+            (-1, 300, True),
+            (-0.5, 300, True),
+        ],
+    )
+    def test_expire_seconds(self, rpc: Rpc, seconds: float, life: float, noted: bool) -> None:
+        ok, note = rpc.call("worker_heartbeat", b"w", b"RUN", seconds, {}, None)
+        assert ok is True
+        assert isinstance(note, bytes) if noted else note is None
+        rpc.clock.advance(life - 0.25)
+        rpc.expect(({b"w": b"RUN"}, None), "list_worker_modes")
+        rpc.clock.advance(0.25)
+        rpc.expect(({}, None), "list_worker_modes")
+
+    def test_a_life_of_no_seconds(self, rpc: Rpc) -> None:
+        beat(rpc, b"w", expire_seconds=0)
+        rpc.expect(({}, None), "list_worker_modes")
+
+    def test_unregister(self, rpc: Rpc) -> None:
+        beat(rpc, b"w", b"p")
+        rpc.expect(DONE, "worker_unregister", b"w")
+        rpc.expect((False, b"no such worker 'w'"), "worker_unregister", b"w")
+        rpc.expect(({}, None), "list_worker_modes")
+        rpc.expect(({}, None), "get_child_work_units", b"p")
+        rpc.expect((False, b"no such worker 'x'"), "worker_unregister", b"x")
+
+    def test_an_expired_worker_is_unknown(self, rpc: Rpc) -> None:
+        beat(rpc, b"w")
+        rpc.clock.advance(60)
+        rpc.expect((False, b"no such worker 'w'"), "worker_unregister", b"w")
+
+    def test_a_worker_that_comes_back(self, rpc: Rpc) -> None:
+        rpc.define(b"s")
+        rpc.add(b"s", b"k")
+        beat(rpc, b"w", b"p")
+        rpc.get(worker=b"w")
+        rpc.expect(DONE, "worker_unregister", b"w")
+        beat(rpc, b"w", b"p", mode=b"IDLE")
+        rpc.expect(({b"w": b"IDLE"}, None), "list_worker_modes")
+        assert rpc.held(b"p") == {b"w": [b"k"]}
+
+
+class TestInfo:
+    """list_worker_modes, mode_counts, get_worker_info, worker_stats."""
+
+    @pytest.mark.parametrize(
+        "data", [{}, {b"a": (1, "é", [2.0])}, {"text": b"x"}, [], b"bytes", None, 5], ids=repr
+    )
+    def test_info_is_what_came(self, rpc: Rpc, data: object) -> None:
+        beat(rpc, b"w", data=data)
+        rpc.expect((data, None), "get_worker_info", b"w")
+
+    def test_info_of_an_unknown_worker(self, rpc: Rpc) -> None:
+        rpc.expect((None, None), "get_worker_info", b"w")
+        beat(rpc, b"w", data={b"a": 1})
+        rpc.clock.advance(60)
+        rpc.expect((None, None), "get_worker_info", b"w")
+
+    def test_modes_are_given_back_as_they_came(self, rpc: Rpc) -> None:
+        modes: dict[Any, Any] = {b"a": b"RUN", "b": "IDLE", b"c": None, b"d": 5, b"e": (1, b"x")}
+        for worker, mode in modes.items():
+            beat(rpc, worker, mode=mode)
+        rpc.expect((modes, None), "list_worker_modes")
+
+    def test_mode_counts(self, rpc: Rpc) -> None:
+        rpc.expect(({}, None), "mode_counts")
+        for number, mode in enumerate((b"RUN", "RUN", b"IDLE", b"RUN", b"TERMINATE")):
+            beat(rpc, b"w%d" % number, mode=mode)
+        rpc.expect(({b"RUN": 3, b"IDLE": 1, b"TERMINATE": 1}, None), "mode_counts")
+        beat(rpc, b"w3", mode=b"IDLE")
+        rpc.expect(DONE, "worker_unregister", b"w4")
+        rpc.expect(({b"RUN": 2, b"IDLE": 2}, None), "mode_counts")
+
+    def test_stats(self, rpc: Rpc) -> None:
+        rpc.expect(stats(0, 0), "worker_stats")
+        beat(rpc, b"p")
+        beat(rpc, b"a", b"p")
+        beat(rpc, b"b", b"p")
+        beat(rpc, b"c", b"q")
+        rpc.expect(stats(4, 2), "worker_stats")
+        rpc.expect(DONE, "worker_unregister", b"c")
+        rpc.expect(stats(3, 1), "worker_stats")
+        rpc.clock.advance(60)
+        rpc.expect(stats(0, 0), "worker_stats")
+
+
+class TestChildren:
+    """get_child_work_units: what registered children with this parent hold."""
+
+    @pytest.fixture(autouse=True)
+    def family(self, rpc: Rpc) -> None:
+        """`a` and `b` are children of `p`; `s` has the units k1 to k4."""
+        rpc.define(b"s")
+        rpc.add(b"s", b"k1", b"k2", b"k3", b"k4", data={b"n": 1})
+        beat(rpc, b"p")
+        beat(rpc, b"a", b"p", expire_seconds=1000)
+        beat(rpc, b"b", b"p", expire_seconds=1000)
+
+    def test_every_live_child_is_listed(self, rpc: Rpc) -> None:
+        rpc.expect(({b"a": [], b"b": []}, None), "get_child_work_units", b"p")
+        rpc.expect(({}, None), "get_child_work_units", b"a")
+        rpc.expect(({}, None), "get_child_work_units", b"nobody")
+
+    def test_what_a_unit_shows(self, rpc: Rpc) -> None:
+        rpc.get(worker=b"a")
+        unit = {
+            b"work_spec_name": b"s",
+            b"work_unit_key": b"k1",
+            b"work_unit_data": {b"n": 1},
+            b"worker_id": b"a",
+            b"expires": START + 300,
+        }
+        rpc.expect(({b"a": [unit], b"b": []}, None), "get_child_work_units", b"p")
+        rpc.update(b"s", b"k1", lease_time=1000, data={b"n": (2,)})
+        unit[b"expires"] = START + 1000
+        unit[b"work_unit_data"] = {b"n": (2,)}
+        rpc.expect(({b"a": [unit], b"b": []}, None), "get_child_work_units", b"p")
+
+    def test_units_of_several_specs(self, rpc: Rpc) -> None:
+        rpc.define("t")
+        rpc.add(b"t", "x")
+        rpc.get(worker=b"a", work_spec_names=[b"t"])
+        assert len(rpc.get(worker=b"a", max_jobs=2)) == 2
+        children, _ = rpc.call("get_child_work_units", b"p")
+        held = {(unit[b"work_spec_name"], unit[b"work_unit_key"]) for unit in children[b"a"]}
+        assert held == {("t", "x"), (b"s", b"k1"), (b"s", b"k2")}
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            ("update_work_unit", b"s", b"k1", {b"status": 4}),
+            ("update_work_unit", b"s", b"k1", {b"status": 5}),
+            ("update_work_unit", b"s", b"k1", {b"status": 1}),
+            ("add_work_units", b"s", [(b"k1", {})]),
+            ("del_work_units", b"s", {b"work_unit_keys": [b"k1"]}),
+            ("del_work_units", b"s", {b"all": True}),
+            ("del_work_spec", b"s"),
+            ("clear",),
+        ],
+        ids=repr,
+    )
+    def test_only_what_is_really_held(self, rpc: Rpc, end: tuple[Any, ...]) -> None:
+        rpc.get(worker=b"a")
+        assert rpc.held(b"p") == {b"a": [b"k1"], b"b": []}
+        rpc.call(*end)
+        assert rpc.held(b"p") == {b"a": [], b"b": []}
+
+    def test_a_lease_that_is_over(self, rpc: Rpc) -> None:
+        rpc.get(worker=b"a", lease_time=100)
+        rpc.clock.advance(100)
+        assert rpc.held(b"p") == {b"a": [], b"b": []}
+        rpc.get(worker=b"b")
+        assert rpc.held(b"p") == {b"a": [], b"b": [b"k1"]}
+
+    def test_only_workers_that_sent_a_heartbeat_are_tracked(self, rpc: Rpc) -> None:
+        rpc.get(worker=b"stranger")
+        assert rpc.held(b"p") == {b"a": [], b"b": []}
+
+    def test_parents_change(self, rpc: Rpc) -> None:
+        rpc.get(worker=b"a")
+        beat(rpc, b"a", b"q")
+        assert rpc.held(b"p") == {b"b": []}
+        assert rpc.held(b"q") == {b"a": [b"k1"]}
+        beat(rpc, b"a", None)
+        assert rpc.held(b"q") == {}
+        rpc.expect(stats(3, 1), "worker_stats")
+        beat(rpc, b"a", b"p")
+        assert rpc.held(b"p") == {b"b": [], b"a": [b"k1"]}
+
+    def test_a_parent_need_not_be_registered(self, rpc: Rpc) -> None:
+        beat(rpc, b"c", b"elsewhere")
+        assert rpc.held(b"elsewhere") == {b"c": []}
+        rpc.expect(DONE, "worker_unregister", b"p")
+        assert rpc.held(b"p") == {b"a": [], b"b": []}
+
+    def test_an_empty_parent_is_none(self, rpc: Rpc) -> None:
+        beat(rpc, b"c", b"")
+        assert rpc.held(b"") == {}
+
+    def test_a_child_past_its_time_is_not_listed(self, rpc: Rpc) -> None:
+        beat(rpc, b"a", b"p", expire_seconds=10)
+        rpc.clock.advance(10)
+        assert rpc.held(b"p") == {b"b": []}
+
+    def test_names_as_text_and_as_bytes_are_one_worker(self, rpc: Rpc) -> None:
+        beat(rpc, "a", "p", mode=b"IDLE", expire_seconds=1000)
+        assert rpc.get(worker="a")[1] == b"k1"
+        assert rpc.held("p") == {b"a": [b"k1"], b"b": []}
+        rpc.expect(({b"p": b"RUN", b"a": b"IDLE", b"b": b"RUN"}, None), "list_worker_modes")
+        rpc.expect(({}, None), "get_worker_info", "b")
+        rpc.expect(DONE, "worker_unregister", "b")
+        assert rpc.held(b"p") == {b"a": [b"k1"]}

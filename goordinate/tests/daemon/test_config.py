@@ -1,0 +1,344 @@
+"""The configuration: what is read, what is refused and in which words, what is sent."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from goordinate.config import (
+    Config,
+    ConfigError,
+    JobQueueConfig,
+    LogConfig,
+    ServerConfig,
+    default_config,
+    difference,
+    load,
+)
+from goordinate.logs import levels
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load_text(text: str, **options: object) -> Config:
+    Path("site.yaml").write_text(text, encoding="utf-8")
+    return load("site.yaml", options)
+
+
+def error_of(text: str, **options: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_text(text, **options)
+    return str(caught.value)
+
+
+DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
+    "coordinate": {
+        "server": {
+            "host": "localhost",
+            "port": 5932,
+            "httpd": None,
+            "rpclog": False,
+            "modules": [],
+        },
+        "job_queue": {
+            "limit_completed_count": None,
+            "limit_completed_age": None,
+            "snapshot_period_seconds": None,
+            "snapshot_path_format": None,
+            "delete_snapshots_beyond": None,
+            "log_path_format": None,
+            "do_recover": False,
+            "sqlite_path": None,
+            "postgres_connect": None,
+            "postgres_schema": "public",
+            "joblog": False,
+        },
+    }
+}
+
+# Each asks for nothing at all.
+EMPTY = [
+    "",
+    "# nothing\n",
+    "---\n",
+    "null",
+    "{}",
+    "coordinate:",
+    "coordinate: null",
+    "coordinate: {server: null, job_queue: }",
+    "coordinate: {server: {host: null, port: , modules: ~}, job_queue: {postgres_schema: null}}",
+]
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_an_empty_file_is_the_defaults(text: str) -> None:
+    config = load_text(text)
+    assert (config.server, config.job_queue) == (ServerConfig(), JobQueueConfig())
+    assert config.effective == DEFAULTS
+    assert (config.warnings, config.lacking) == ((), ())
+
+
+def test_no_file_is_the_defaults() -> None:
+    assert load(None, {}) == load_text("")
+    assert default_config() == DEFAULTS
+
+
+def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults() -> None:
+    text = "coordinate: {server: {host: in.file, port: 1}, job_queue: {limit_completed_age: 2.5}}"
+    config = load_text(text, host=None, port=2)
+    assert (config.server.host, config.server.port) == ("in.file", 2)
+    assert config.job_queue.limit_completed_age == 2.5
+    effective = config.effective["coordinate"]
+    assert effective["server"] == {**DEFAULTS["coordinate"]["server"], "host": "in.file", "port": 2}
+    assert effective["job_queue"]["limit_completed_age"] == 2.5
+
+
+def test_the_keys_of_others_are_left_alone() -> None:
+    text = """
+coordinate: {namespace: n, addresses: [[h, 1]], worker: {a: null}, gone: null}
+kvlayer: &k {storage_type: redis, none: null, 1: [x]}
+copy: {<<: *k, 1: 2}
+gone: null
+"""
+    config = load_text(text)
+    assert config.warnings == ()
+    assert config.effective == {
+        "coordinate": {
+            **DEFAULTS["coordinate"],
+            "namespace": "n",
+            "addresses": [["h", 1]],
+            "worker": {"a": None},
+        },
+        "kvlayer": {"storage_type": "redis", "none": None, 1: ["x"]},
+        "copy": {"storage_type": "redis", "none": None, 1: 2},
+    }
+
+
+PORT = "an integer from 0 to 65535"
+COUNT = "an integer of 0 or more, or null"
+AMOUNT = "a number of 0 or more, or null"
+LEVEL = "one of CRITICAL, FATAL, ERROR, WARNING, WARN, INFO, DEBUG, NOTSET, or a number"
+
+# The file, the key, what was expected, what there is.
+WRONG_VALUES = [
+    ("[]", "top level", "a map", "a list"),
+    ("just text", "top level", "a map", "the string 'just text'"),
+    ("coordinate: 5", "coordinate", "a map", "5"),
+    ("coordinate: {server: []}", "coordinate.server", "a map", "a list"),
+    ("coordinate: {server: false}", "coordinate.server", "a map", "false"),
+    ("coordinate: {job_queue: x}", "coordinate.job_queue", "a map", "the string 'x'"),
+    ("coordinate: {server: {host: 127}}", "coordinate.server.host", "a string", "127"),
+    ("coordinate: {server: {host: [h]}}", "coordinate.server.host", "a string", "a list"),
+    ("coordinate: {server: {port: '5932'}}", "coordinate.server.port", PORT, "the string '5932'"),
+    ("coordinate: {server: {port: -1}}", "coordinate.server.port", PORT, "-1"),
+    ("coordinate: {server: {port: 65536}}", "coordinate.server.port", PORT, "65536"),
+    ("coordinate: {server: {port: 5932.0}}", "coordinate.server.port", PORT, "5932.0"),
+    ("coordinate: {server: {port: true}}", "coordinate.server.port", PORT, "true"),
+    ("coordinate: {server: {rpclog: 1}}", "coordinate.server.rpclog", "true or false", "1"),
+    (
+        "coordinate: {server: {rpclog: 'yes'}}",
+        "coordinate.server.rpclog",
+        "true or false",
+        "the string 'yes'",
+    ),
+    ("coordinate: {server: {modules: {a: b}}}", "coordinate.server.modules", "a list", "a map"),
+    ("coordinate: {server: {httpd: 5933}}", "coordinate.server.httpd", "a string or null", "5933"),
+    *(
+        (f"coordinate: {{job_queue: {{{key}: {value}}}}}", f"coordinate.job_queue.{key}", kind, got)
+        for key, kind, value, got in [
+            ("limit_completed_count", COUNT, "-1", "-1"),
+            ("limit_completed_count", COUNT, "1.5", "1.5"),
+            ("limit_completed_count", COUNT, "true", "true"),
+            ("limit_completed_count", COUNT, "'7'", "the string '7'"),
+            ("limit_completed_count", COUNT, "2001-02-03", "2001-02-03"),
+            ("limit_completed_age", AMOUNT, "-0.5", "-0.5"),
+            ("limit_completed_age", AMOUNT, ".nan", "nan"),
+            ("limit_completed_age", AMOUNT, ".inf", "inf"),
+            ("limit_completed_age", AMOUNT, "false", "false"),
+            ("limit_completed_age", AMOUNT, "{}", "a map"),
+            ("limit_completed_age", AMOUNT, "1e3", "the string '1e3'"),
+            ("snapshot_period_seconds", AMOUNT, "often", "the string 'often'"),
+            ("snapshot_path_format", "a string or null", "7", "7"),
+            ("delete_snapshots_beyond", COUNT, "x", "the string 'x'"),
+            ("log_path_format", "a string or null", "[a]", "a list"),
+            ("do_recover", "true or false", "1", "1"),
+            ("sqlite_path", "a string or null", "true", "true"),
+            ("postgres_connect", "a string or null", "{a: b}", "a map"),
+            ("postgres_schema", "a string", "3", "3"),
+            ("joblog", "true or false", "maybe", "the string 'maybe'"),
+        ]
+    ),
+    ("logging: []", "logging", "a map", "a list"),
+    ("logging: {root: {level: LOUD}}", "logging.root.level", LEVEL, "the string 'LOUD'"),
+    ("logging: {root: {level: -1}}", "logging.root.level", LEVEL, "-1"),
+    ("logging: {loggers: {a.b: {level: []}}}", "logging.loggers.a.b.level", LEVEL, "a list"),
+    ("logging: {loggers: {a: DEBUG}}", "logging.loggers.a", "a map", "the string 'DEBUG'"),
+    ("logging: {handlers: {console: 1}}", "logging.handlers.console", "a map", "1"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "expected", "got"), WRONG_VALUES)
+def test_a_wrong_value_is_named(text: str, key: str, expected: str, got: str) -> None:
+    assert error_of(text) == f"site.yaml: {key}: expected {expected}, got {got}"
+
+
+def test_a_wrong_value_on_the_command_line_names_the_option() -> None:
+    message = f"command line: --port: expected {PORT}, got 70000"
+    assert error_of("coordinate: {server: {port: x}}", port=70000) == message
+
+
+@pytest.mark.parametrize(
+    ("block", "section", "key", "value"),
+    [
+        ("{host: ''}", "server", "host", ""),
+        ("{port: 0}", "server", "port", 0),
+        ("{port: 65535}", "server", "port", 65535),
+        ("{rpclog: on}", "server", "rpclog", True),
+        ("{limit_completed_count: 0}", "job_queue", "limit_completed_count", 0),
+        ("{limit_completed_age: 0}", "job_queue", "limit_completed_age", 0),
+        ("{limit_completed_age: 1.5e+3}", "job_queue", "limit_completed_age", 1500.0),
+        ("{delete_snapshots_beyond: 5}", "job_queue", "delete_snapshots_beyond", 5),
+        ("{postgres_schema: other}", "job_queue", "postgres_schema", "other"),
+        ("{joblog: true}", "job_queue", "joblog", True),
+    ],
+)
+def test_a_good_value_is_taken(block: str, section: str, key: str, value: object) -> None:
+    config = load_text(f"coordinate: {{{section}: {block}}}")
+    assert getattr(getattr(config, section), key) == value
+    assert config.effective["coordinate"][section][key] == value
+    config.require_supported()
+
+
+STATE = "this daemon keeps its state in memory only"
+
+LACKING = [
+    ("server", "httpd", "':5933'", "this daemon does not serve HTTP"),
+    ("server", "modules", "[{module: m, class: C}]", "this daemon loads no modules"),
+    ("job_queue", "snapshot_period_seconds", "60", STATE),
+    ("job_queue", "snapshot_path_format", "'/s/{timestamp}'", STATE),
+    ("job_queue", "log_path_format", "'/l/{timestamp}'", STATE),
+    ("job_queue", "do_recover", "true", STATE),
+    ("job_queue", "sqlite_path", "/q.sqlite", STATE),
+    ("job_queue", "postgres_connect", "host=db", STATE),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "value", "reason"), LACKING)
+def test_what_there_is_no_part_for_is_refused(
+    section: str, key: str, value: str, reason: str
+) -> None:
+    config = load_text(f"coordinate: {{{section}: {{{key}: {value}}}}}")
+    with pytest.raises(ConfigError) as caught:
+        config.require_supported()
+    assert str(caught.value) == f"site.yaml: coordinate.{section}.{key}: {reason}"
+
+
+@pytest.mark.parametrize("value", ["null", "false", "''", "[]", "{}", "0"])
+@pytest.mark.parametrize(("section", "key"), [row[:2] for row in LACKING])
+def test_a_value_that_asks_for_nothing_is_not_refused(section: str, key: str, value: str) -> None:
+    config = load_text(f"coordinate: {{{section}: {{{key}: {value}}}}}")
+    config.require_supported()
+    assert (config.server, config.job_queue) == (ServerConfig(), JobQueueConfig())
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (
+            "coordinate: {server: {prot: 1}}",
+            "coordinate.server.prot: unknown key, the nearest known one is 'port'",
+        ),
+        (
+            "coordinate: {job_queue: {limit_complete_count: 1}}",
+            "coordinate.job_queue.limit_complete_count: unknown key,"
+            " the nearest known one is 'limit_completed_count'",
+        ),
+        (
+            "logging: {handlers: {console: {}, debug: {}, file: {filename: /log}}}",
+            "logging.handlers.file: not used, the log is standard error",
+        ),
+    ],
+)
+def test_a_key_that_nobody_knows_is_a_warning(text: str, warning: str) -> None:
+    config = load_text(text)
+    assert config.warnings == (f"site.yaml: {warning}",)
+    config.require_supported()
+
+
+def test_a_key_that_is_no_text_is_a_warning_too() -> None:
+    assert len(load_text("coordinate: {server: {5932: x, null: y}}").warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("block", "level", "loggers"),
+    [
+        ("{}", None, {}),
+        ("{root: {level: debug}}", logging.DEBUG, {}),
+        ("{root: {level: NOTSET}}", None, {}),
+        ("{root: {level: NOTSET}, handlers: {console: {level: ERROR}}}", logging.ERROR, {}),
+        ("{root: {level: DEBUG}, handlers: {console: {level: WARN}}}", logging.WARNING, {}),
+        ("{handlers: {console: {level: 15}}}", 15, {}),
+        ("{loggers: {a.b: {level: DEBUG}, c: {handlers: []}, d: }}", None, {"a.b": logging.DEBUG}),
+    ],
+)
+def test_the_log_levels_of_the_file(block: str, level: int | None, loggers: object) -> None:
+    assert load_text(f"logging: {block}").log == LogConfig(level, loggers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("in_file", "level", "steps", "expected"),
+    [
+        (None, None, 0, logging.INFO),
+        (None, None, 1, logging.DEBUG),
+        (None, None, -2, logging.ERROR),
+        (logging.ERROR, None, 0, logging.ERROR),
+        (logging.ERROR, None, 1, logging.WARNING),
+        (logging.ERROR, logging.DEBUG, 0, logging.DEBUG),
+        (None, None, 7, logging.NOTSET),
+        (None, None, -7, logging.CRITICAL),
+    ],
+)
+def test_the_options_move_the_log_level(
+    in_file: int | None, level: int | None, steps: int, expected: int
+) -> None:
+    result = levels(LogConfig(in_file, {"a": 30}), level=level, steps=steps, debug=["b"])
+    assert result == LogConfig(expected, {"a": 30, "b": logging.DEBUG})
+
+
+def test_reading_again_keeps_the_server_and_says_what_would_change() -> None:
+    running = load_text(
+        "coordinate: {server: {port: 1, x: y}, job_queue: {joblog: true}}", host="h"
+    )
+    Path("site.yaml").write_text(
+        "coordinate: {server: {host: g, port: 2, rpclog: true}, job_queue:"
+        " {limit_completed_count: 3}}\nnew: key"
+    )
+    config = load("site.yaml", {"host": "h"}, running=running)
+    assert config.server == running.server
+    assert config.job_queue == JobQueueConfig(limit_completed_count=3)
+    assert config.warnings == (
+        "site.yaml: coordinate.server.port: cannot change while running, it stays 1",
+        "site.yaml: coordinate.server.rpclog: cannot change while running, it stays false",
+    )
+    effective = config.effective
+    assert effective["new"] == "key"
+    assert effective["coordinate"]["server"] == running.effective["coordinate"]["server"]
+    assert config.wire[b"coordinate"][b"server"][b"port"] == 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ({"a": {"b": 1, "c": [1]}, "d": None}, {}),
+        ({"a": {"b": 2, "c": [1]}, "d": None}, {"a": {"b": 2}}),
+        ({"a": {"b": 1, "c": []}, "d": {}, "e": None}, {"a": {"c": []}, "d": {}, "e": None}),
+        ({"a": 5, "d": None}, {"a": 5}),
+    ],
+)
+def test_difference(target: dict[object, object], expected: object) -> None:
+    assert difference({"a": {"b": 1, "c": [1]}, "d": None}, target) == expected

@@ -60,8 +60,8 @@ class FrameReader:
         """The messages that are whole once `chunk` has arrived, in order.
 
         FrameError if what has arrived can never become a frame, or becomes one that is too
-        long.  If there are whole messages before the fault they are given first and the next
-        call raises (feed(b"") will do; bytes are `pending` until then).
+        long, from then on at each call.  If there are whole messages before the fault they
+        are given first (bytes are `pending` then, and feed(b"") raises).
         """
         messages: list[bytes] = []
         if self._buffer:
@@ -105,11 +105,13 @@ class FrameReader:
             if scan.reach_end(chunk, pos):
                 messages.append(scan.message(chunk, pos))
                 return pos + scan.length
-            self._scan = scan
         except FrameError:
+            self._buffer += chunk[pos:]
             if not messages:
                 raise
-        self._buffer += chunk[pos:]
+        else:
+            self._buffer += chunk[pos:]
+            self._scan = scan
         return len(chunk)
 
     def _finish(self, chunk: bytes, messages: list[bytes]) -> bytes:

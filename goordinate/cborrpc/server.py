@@ -198,6 +198,7 @@ class _Connection:
     def peer(self) -> str:
         """Where the connection comes from, as host:port."""
         host, port = self._peer[:2]
+        host = host.removeprefix("::ffff:")  # an IPv4 address, seen from IPv6
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def serve(self) -> None:

@@ -54,6 +54,19 @@ class Summary(NamedTuple):
     count: int
 
 
+class UnitState(NamedTuple):
+    """How a work unit stands at one moment: a lease cannot end between reading one and another."""
+
+    #: AVAILABLE, DELAYED, PENDING, FINISHED or FAILED (`lifecycle`).
+    status: int
+    #: End of the lease of a pending unit, time of the end of a finished or failed one.
+    expiration: float | None
+    #: Who holds it, or held it when it ended.
+    worker_name: Name | None
+    #: Its data: the active attempt's, else its own.
+    data: bytes
+
+
 class Attempt(ABC):
     """One worker working on one unit once: (unit, worker, start time)."""
 
@@ -171,6 +184,11 @@ class WorkUnit(ABC):
     @abstractmethod
     def worker_name(self) -> Name | None:
         """Who holds it, or held it when it ended."""
+
+    @property
+    @abstractmethod
+    def state(self) -> UnitState:
+        """Status, expiration, worker and data as of one moment."""
 
     @property
     @abstractmethod

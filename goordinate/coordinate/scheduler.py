@@ -101,6 +101,14 @@ class _Place:
     rank: float
 
 
+# Entries of the heaps, lower is better. They name their candidate by its order and do not refer to
+# it: nothing here is left to the garbage collector, which may seldom run.
+#: (rank, negative, -head priority, score, order)
+_Entry = tuple[float, bool, float, float, int]
+#: (rank, negative, -head priority, -order)
+_Displacer = tuple[float, bool, float, int]
+
+
 class _Candidate:
     """What a spec last offered, and its entries in the heaps; others of it there are stale."""
 
@@ -113,20 +121,15 @@ class _Candidate:
         self.displacer: _Displacer | None = None
 
 
-# Lower is better. `order` differs between specs, so candidates are never compared.
-#: (rank, negative, -head priority, score, order, candidate)
-_Entry = tuple[float, bool, float, float, int, _Candidate]
-#: (rank, negative, -head priority, -order, candidate)
-_Displacer = tuple[float, bool, float, int, _Candidate]
-
-
 class _Ranking:
     """The candidates among some specs, best first."""
 
-    __slots__ = ("_candidates", "_displacers", "_heaps", "_limit", "changed")
+    __slots__ = ("_at", "_candidates", "_displacers", "_heaps", "_limit", "changed")
 
     def __init__(self, places: Iterable[_Place]) -> None:
         self._candidates = {place.spec.identity: _Candidate(place) for place in places}
+        #: Order -> the candidate.
+        self._at = {each.place.order: each for each in self._candidates.values()}
         #: Names of specs whose offer may have changed.
         self.changed = set(self._candidates)
         kinds = {candidate.place.home for candidate in self._candidates.values()}
@@ -146,7 +149,7 @@ class _Ranking:
         # The best of each class, of those classes that are equal in rank and sign.
         tops: list[tuple[int, _Entry]] = []
         for kind, heap in self._heaps.items():
-            while heap and heap[0][5].entry is not heap[0]:
+            while heap and self._at[heap[0][4]].entry is not heap[0]:
                 heappop(heap)
             if heap:
                 top = heap[0]
@@ -161,17 +164,17 @@ class _Ranking:
             return self._from_path(top)
         if len(tops) > 1:
             ((_, top),) = rng.choices(tops, [SHARES[kind] for kind, _ in tops])
-        return top[5].place.spec
+        return self._at[top[4]].place.spec
 
     def _from_path(self, lowest: _Entry) -> Schedulable:
         """The spec that wins the path of `lowest`, the entry of its first lowest score."""
-        winner = lowest[5]
+        winner = self._at[lowest[4]]
         heap = self._displacers.get(winner.place.line)
         if heap:
-            while heap and heap[0][4].displacer is not heap[0]:
+            while heap and self._at[-heap[0][3]].displacer is not heap[0]:
                 heappop(heap)
             if heap and heap[0][:3] == lowest[:3] and -heap[0][3] > lowest[4]:
-                winner = heap[0][4]
+                winner = self._at[-heap[0][3]]
         return winner.place.spec
 
     def _refresh(self) -> None:
@@ -194,7 +197,7 @@ class _Ranking:
                 continue
             has_units, head, pending = offer
             score = (1 + pending) / place.weight
-            entry = (place.rank, head < 0, -head, score, place.order, candidate)
+            entry = (place.rank, head < 0, -head, score, place.order)
             candidate.entry = entry
             if place.continuous:
                 self._enter(self._heaps[CONTINUOUS], entry)
@@ -203,27 +206,27 @@ class _Ranking:
                 continue
             self._enter(self._heaps[place.home], entry)
             if place.displaces:
-                self._enter_displacer(entry)
+                self._enter_displacer(candidate, entry)
 
     def _enter(self, heap: list[_Entry], entry: _Entry) -> None:
-        if heap and heap[0][5] is entry[5]:
+        if heap and heap[0][4] == entry[4]:
             heapreplace(heap, entry)  # what it was chosen by is stale now
             return
         heappush(heap, entry)
         if len(heap) > self._limit:
-            heap[:] = [entry for entry in heap if entry[5].entry is entry]
+            heap[:] = [entry for entry in heap if self._at[entry[4]].entry is entry]
             heapify(heap)
 
-    def _enter_displacer(self, entry: _Entry) -> None:
-        rank, negative, head, _, order, candidate = entry
+    def _enter_displacer(self, candidate: _Candidate, entry: _Entry) -> None:
+        rank, negative, head, _, order = entry
         old = candidate.displacer
         if old is not None and old[2] == head:
             return
-        candidate.displacer = displacer = (rank, negative, head, -order, candidate)
+        candidate.displacer = displacer = (rank, negative, head, -order)
         heap = self._displacers.setdefault(candidate.place.line, [])
         heappush(heap, displacer)
         if len(heap) > self._limit:
-            heap[:] = [displacer for displacer in heap if displacer[4].displacer is displacer]
+            heap[:] = [each for each in heap if self._at[-each[3]].displacer is each]
             heapify(heap)
 
 

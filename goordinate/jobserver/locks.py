@@ -96,7 +96,7 @@ class LockTree:
         """The locked paths that begin with `part`."""
         found: list[Path] = []
         start = self._root.below.get(part)
-        waiting = [((part,), start)] if start is not None else []
+        waiting: list[tuple[Path, _Node]] = [((part,), start)] if start is not None else []
         while waiting:
             path, node = waiting.pop()
             if node.owner is not None:

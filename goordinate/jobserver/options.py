@@ -17,9 +17,15 @@ from goordinate.coordinate.names import Name
 
 T = TypeVar("T")
 
+_NULL = 0xF6
+
 
 def name(buf: bytes, pos: int, depth: int) -> tuple[Name, int]:
     """The name of a work spec, work unit or worker, in the form in which it came."""
+    if pos < len(buf) and 0x40 <= buf[pos] < 0x58:  # a short byte string: nearly always
+        end = pos + buf[pos] - 0x3F
+        if end <= len(buf):
+            return buf[pos + 1 : end], end
     value, end = decode_item(buf, pos, depth)
     if not isinstance(value, bytes | str):
         raise DecodeError(f"expected a string, got {value!r:.80}", pos)
@@ -39,16 +45,18 @@ def names(buf: bytes, pos: int, depth: int) -> tuple[list[Name], int]:
 
 
 def number(buf: bytes, pos: int, depth: int) -> tuple[float, int]:
-    """A finite number; a numeric string counts too, as it did for the original."""
+    """A number that a float can hold; a numeric string counts too, as it did for the original."""
+    if pos < len(buf) and buf[pos] < 0x18:  # a small integer: a count, a status
+        return buf[pos], pos + 1
     value, end = decode_item(buf, pos, depth)
-    if type(value) is int:  # nearly always
+    if type(value) is int and value.bit_length() < 1024:  # nearly always
         return value, end
     if isinstance(value, bytes | str):
         try:
             value = float(value)
         except ValueError:
             value = None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, float) or not math.isfinite(value):
         raise DecodeError("expected a number", pos)
     return value, end
 
@@ -99,12 +107,14 @@ def _option(key: str, reader: Reader[T]) -> Reader[T | None]:
     """`reader`, its errors naming the option, and null read as None."""
 
     def read(buf: bytes, pos: int, depth: int) -> tuple[T | None, int]:
-        if buf[pos : pos + 1] == b"\xf6":
-            return None, pos + 1
         try:
+            if buf[pos] == _NULL:
+                return None, pos + 1
             return reader(buf, pos, depth)
         except DecodeError as error:
             raise DecodeError(f"{key}: {error.what}", error.offset) from None
+        except IndexError:
+            raise DecodeError(f"{key}: the input ends", len(buf)) from None
 
     return read
 

@@ -195,7 +195,7 @@ class UnitCalls:
         statuses = None if state is None else _stored_states([state])
         return spec.delete_work_units(names=keys, statuses=statuses), None
 
-    def archive(self, options: Options) -> object:
+    def archive(self, options: Options) -> None:
         """Drop done units beyond the configured limits."""
         keep, max_age = self._limits()
         wanted = options.get(b"work_spec_names")
@@ -207,12 +207,13 @@ class UnitCalls:
 
 
 def _stored_states(wanted: list[int]) -> set[int]:
-    """The states that clients name, with the one that they cannot see."""
-    return {*wanted, DELAYED} if AVAILABLE in wanted else set(wanted)
+    """Of the states that clients name those there are, with the one that they cannot see."""
+    states = set(STATES).intersection(wanted)
+    return states | {DELAYED} if AVAILABLE in states else states
 
 
 def _status(unit: WorkUnit) -> dict[bytes, object]:
-    status, expiration, worker, data = unit.status, unit.expiration, unit.worker_name, unit.data
+    status, expiration, worker, data = unit.state
     answer: dict[bytes, object] = {
         b"status": AVAILABLE if status == DELAYED else status,
         b"expiration": expiration,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from goordinate.cborrpc.decode import opaque_item
@@ -9,6 +10,7 @@ from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Attempt, Namespace
 from goordinate.coordinate.errors import NoSuchWorker
+from goordinate.coordinate.lifecycle import PENDING
 from goordinate.coordinate.names import Name, identity
 from goordinate.jobserver.answers import DONE, NULL, message
 from goordinate.jobserver.options import hashable, name, number, optional_name
@@ -96,7 +98,7 @@ class WorkerCalls:
     def get_child_work_units(self, worker_id: Name) -> object:
         """{child id: [what it holds, ..]} of the live children of a worker."""
         held = {
-            child.name: [_held(attempt) for attempt in child.active_attempts()]
+            child.name: list(_held(child.active_attempts()))
             for child in self._namespace.children(worker_id)
         }
         return held, None
@@ -111,12 +113,16 @@ class WorkerCalls:
         }
 
 
-def _held(attempt: Attempt) -> dict[bytes, object]:
-    unit = attempt.work_unit
-    return {
-        b"work_spec_name": unit.work_spec.name,
-        b"work_unit_key": unit.name,
-        b"work_unit_data": Encoded(unit.data),
-        b"worker_id": attempt.worker_name,
-        b"expires": unit.expiration,
-    }
+def _held(attempts: Iterable[Attempt]) -> Iterator[dict[bytes, object]]:
+    for attempt in attempts:
+        unit = attempt.work_unit
+        state = unit.state
+        if state.status != PENDING:
+            continue  # the lease has ended since the list was made
+        yield {
+            b"work_spec_name": unit.work_spec.name,
+            b"work_unit_key": unit.name,
+            b"work_unit_data": Encoded(state.data),
+            b"worker_id": state.worker_name,
+            b"expires": state.expiration,
+        }

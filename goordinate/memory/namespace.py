@@ -225,7 +225,7 @@ class MemoryNamespace(api.Namespace):
         """The worker no longer holds a unit, which it got at `started`."""
         record = self._workers[identity(worker)]
         del record.held[spec, key]
-        record.history.append((spec, key, started))
+        record.history.append((spec.identity, key, started))
         if not record.held and record.identity not in self._live:
             self._remember(record.identity)
 

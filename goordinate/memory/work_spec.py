@@ -495,16 +495,12 @@ class MemoryWorkSpec(api.WorkSpec):
         self.units[key] = record
         self._enter(key, record)
         if self._control.interval is not None and self._control.interval > 0:
-            self._forget_continuous()
             self._next_continuous = now + self._control.interval
             self._namespace.deadlines.add((self, None), self._next_continuous)
         return key
 
-    def _forget_continuous(self) -> None:
-        self._namespace.deadlines.discard((self, None), self._next_continuous)
-
     def destroy(self) -> None:
         """Drop all units and be gone."""
         self._delete_all()
-        self._forget_continuous()
+        self._namespace.deadlines.discard((self, None), self._next_continuous)
         self.destroyed = True

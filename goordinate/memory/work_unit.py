@@ -188,12 +188,17 @@ class MemoryWorkUnit(api.WorkUnit):
 
     @property
     def expiration(self) -> float | None:
-        record = self.record
-        return record[3] if record[1] in (PENDING, FINISHED, FAILED) else None
+        return self.state.expiration
 
     @property
     def worker_name(self) -> Name | None:
         return self.record[4]
+
+    @property
+    def state(self) -> api.UnitState:
+        record = self.record
+        expiration = record[3] if record[1] in (PENDING, FINISHED, FAILED) else None
+        return api.UnitState(record[1], expiration, record[4], data_of(record[0], self.key))
 
     @property
     def active_attempt(self) -> MemoryAttempt | None:

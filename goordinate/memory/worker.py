@@ -36,9 +36,7 @@ class MemoryWorker(api.Worker):
         #: The units it holds.
         self.held: dict[tuple[MemoryWorkSpec, bytes], None] = {}
         #: Its past attempts, in the order of their ends.
-        self.history: deque[tuple[MemoryWorkSpec, bytes, float]] = deque(
-            maxlen=WORKER_ATTEMPTS_KEPT
-        )
+        self.history: deque[tuple[bytes, bytes, float]] = deque(maxlen=WORKER_ATTEMPTS_KEPT)
 
     @property
     def name(self) -> Name:
@@ -117,8 +115,9 @@ class MemoryWorker(api.Worker):
         self._namespace.moment()
         past = [
             MemoryAttempt(MemoryWorkUnit(spec, key), self._name, started)
-            for spec, key, started in self.history
-            if not spec.destroyed and _on_record(spec, key, self._name, started)
+            for spec_key, key, started in self.history
+            if (spec := self._namespace.find(spec_key)) is not None
+            and _on_record(spec, key, self._name, started)
         ]
         return sorted([*past, *self._held_attempts()], key=lambda attempt: attempt.start_time)
 

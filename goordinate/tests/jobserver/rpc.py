@@ -11,6 +11,7 @@ from typing import Any
 
 from goordinate.cborrpc.decode import loads, opaque_item, read_map
 from goordinate.cborrpc.encode import dumps
+from goordinate.jobserver import JobServer
 from goordinate.tests.exact import assert_exact
 
 #: The Unix time at which every test begins.
@@ -18,6 +19,9 @@ START = 1_700_000_000.0
 
 AVAILABLE, PENDING, FINISHED, FAILED = 1, 3, 4, 5
 RUNNABLE, PAUSED = 1, 2
+
+#: What get_config answers.
+CONFIGURATION = {b"coordinate": {b"server": {b"port": 5932}}, b"name": "né"}
 
 #: The answer to a call that did what it was asked.
 DONE = (True, None)
@@ -27,13 +31,15 @@ NOTHING = ((None, None, None), None)
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that stands until it is moved, or goes on by `step` each time it is looked at."""
 
     def __init__(self) -> None:
         self.time = START
+        self.step = 0.0
 
     def __call__(self) -> float:
         """The Unix time in seconds."""
+        self.time += self.step
         return self.time
 
     def advance(self, seconds: float) -> None:
@@ -44,9 +50,7 @@ class Clock:
 class Rpc:
     """A job server, reached through `exchange`: an encoded request in, its response out."""
 
-    def __init__(
-        self, exchange: Callable[[bytes], bytes], clock: Clock, server: Any = None
-    ) -> None:
+    def __init__(self, exchange: Callable[[bytes], bytes], clock: Clock, server: JobServer) -> None:
         self.exchange = exchange
         self.clock = clock
         self.server = server

@@ -103,7 +103,9 @@ def test_another_shape_adds_nothing_and_the_finish_succeeds(rpc: Rpc, output: ob
     rpc.expect(([], None), "get_work_units", b"t", {})
 
 
-@pytest.mark.parametrize("data", [{}, [], [b"output"], b"output", None, 5, {b"x": {b"output": [b"a"]}}])
+@pytest.mark.parametrize(
+    "data", [{}, [], [b"output"], b"output", None, 5, {b"x": {b"output": [b"a"]}}]
+)
 def test_data_without_output(rpc: Rpc, data: object) -> None:
     rpc.expect(DONE, "add_work_units", b"s", [(b"k", data)])
     rpc.update(b"s", b"k", status=FINISHED)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from goordinate.tests.jobserver.conftest import CONFIGURATION
-from goordinate.tests.jobserver.rpc import START, Rpc
+from goordinate.tests.jobserver.rpc import CONFIGURATION, START, Rpc
 
 
 def test_get_config_answers_the_whole_configuration(rpc: Rpc) -> None:

@@ -119,9 +119,7 @@ def test_a_worker_that_never_sent_a_heartbeat_gets_work_and_is_not_listed(rpc: R
     assert rpc.get(worker=b"stranger")[1] == b"k"
     assert rpc.status(b"s", b"k")[b"worker_id"] == b"stranger"
     rpc.expect(({}, None), "list_worker_modes")
-    rpc.expect(
-        {b"num_workers": 0, b"num_children": 0, b"num_expirable": 0}, "worker_stats"
-    )
+    rpc.expect({b"num_workers": 0, b"num_children": 0, b"num_expirable": 0}, "worker_stats")
 
 
 def test_a_worker_may_hold_several_units(rpc: Rpc) -> None:

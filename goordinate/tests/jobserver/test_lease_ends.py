@@ -39,9 +39,7 @@ def deleted(rpc: Rpc) -> object:
 
 
 def reprioritized(rpc: Rpc) -> object:
-    rpc.expect(
-        DONE, "prioritize_work_units", b"s", {b"work_unit_keys": [b"k"], b"priority": 1}
-    )
+    rpc.expect(DONE, "prioritize_work_units", b"s", {b"work_unit_keys": [b"k"], b"priority": 1})
     return rpc.status(b"s", b"k")
 
 
@@ -157,3 +155,29 @@ def test_a_clock_that_goes_back_does_no_harm(rpc: Rpc) -> None:
     assert rpc.keys(b"s", state=PENDING) == [b"a"]
     rpc.clock.advance(50)
     assert rpc.keys(b"s", state=PENDING) == []
+
+
+def test_an_answer_is_of_one_moment(rpc: Rpc) -> None:
+    """However the clock goes on while it is made."""
+    rpc.define(b"s")
+    rpc.add(b"s", b"k", data={b"traceback": b"t"})
+    rpc.expect(DONE, "worker_heartbeat", b"w", b"RUN", 86_400, {}, b"p")
+    free = {b"status": AVAILABLE, b"expiration": None, b"traceback": b"t"}
+    for number in range(20):
+        rpc.clock.step = 0
+        assert rpc.taken(worker=b"w", lease_time=10) == b"k"
+        end = rpc.clock.time + 10
+        # The lease ends when the clock has been looked at `number` times.
+        rpc.clock.step = 10 / (number + 0.5)
+        held = {b"status": PENDING, b"expiration": end, b"worker_id": b"w", b"traceback": b"t"}
+        assert rpc.status(b"s", b"k") in (held, free)
+        rpc.clock.step = 0
+        rpc.update(b"s", b"k", status=AVAILABLE)
+
+        assert rpc.taken(worker=b"w", lease_time=10) == b"k"
+        end = rpc.clock.time + 10
+        rpc.clock.step = 10 / (number + 0.5)
+        children, _ = rpc.call("get_child_work_units", b"p")
+        assert [unit[b"expires"] for unit in children[b"w"]] in ([], [end])
+        rpc.clock.step = 0
+        rpc.update(b"s", b"k", status=AVAILABLE)

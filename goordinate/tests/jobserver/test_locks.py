@@ -50,9 +50,7 @@ def owners(rpc: Rpc, text: str) -> Any:
     ],
 )
 @pytest.mark.parametrize("locker", [b"w", b"v"])
-def test_what_a_lock_excludes(
-    rpc: Rpc, held: str, wanted: str, free: bool, locker: bytes
-) -> None:
+def test_what_a_lock_excludes(rpc: Rpc, held: str, wanted: str, free: bool, locker: bytes) -> None:
     assert lock(rpc, held, b"w")
     assert lock(rpc, wanted, locker) == free
     expected = dict.fromkeys(held.split(), b"w")

@@ -52,10 +52,10 @@ CALLS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 #: Of each reader of a parameter: what it expects, in words, and what it does not take.
-NAMES = ("string", [5, None, [b"s"], (b"s",), {}, 1.5, True, Tag(99, b"s")])
+NAMES: tuple[str, list[Any]] = ("string", [5, None, [b"s"], (b"s",), {}, 1.5, True, Tag(99, b"s")])
 NAME_LISTS = ("", [5, b"k", {b"k": 1}, [5], [b"k", None], [[b"k"]]])
 OPTION_MAPS = ("map", [5, b"o", [], (), True])
-NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), Tag(99, 1)])
+NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), -(10**400), Tag(99, 1)])
 UNITS = (
     "",
     [
@@ -72,6 +72,8 @@ UNITS = (
         [(b"n", {}, {b"priority": b"high"})],
         [(b"n", {}, {b"priority": float("nan")})],
         [(b"n", {}, {b"delay": [1]})],
+        [(b"n", {}, {b"delay": 10**400})],
+        [(b"n", {}, {b"priority": 10**400})],
         [(b"n", {}, {}, b"x")],
         [(b"n", {}, {}, True)],
         [(b"n", {}), (b"k", {b"new": 1}), (5, {})],
@@ -163,9 +165,7 @@ def everything(rpc: Rpc) -> list[Any]:
 
 
 @pytest.mark.parametrize(("method", "parameter", "option"), REFUSED)
-def test_a_value_that_is_refused(
-    rpc: Rpc, method: str, parameter: str, option: str | None
-) -> None:
+def test_a_value_that_is_refused(rpc: Rpc, method: str, parameter: str, option: str | None) -> None:
     expected, values = REFUSED[method, parameter, option]
     said = (parameter, expected) if option is None else (parameter, option, expected)
     before = everything(rpc)
@@ -219,7 +219,9 @@ def test_a_wrong_name(rpc: Rpc, method: str) -> None:
     assert_exact(everything(rpc), before)
 
 
-@pytest.mark.parametrize("method", ["nope", "_units", "archive_", "methods", "__init__", "snapshot", ""])
+@pytest.mark.parametrize(
+    "method", ["nope", "_units", "archive_", "methods", "__init__", "snapshot", ""]
+)
 def test_no_such_method(rpc: Rpc, method: str) -> None:
     text = rpc.error(method, [])
     assert "no such method" in text

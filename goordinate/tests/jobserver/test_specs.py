@@ -23,7 +23,7 @@ def meta(**changes: object) -> dict[bytes, Any]:
 
 
 # key of the dictionary -> what get_work_spec_meta answers
-DICTIONARIES: list[tuple[dict[bytes, Any], dict[bytes, Any]]] = [
+DICTIONARIES: list[tuple[dict[Any, Any], dict[bytes, Any]]] = [
     ({}, meta()),
     ({b"disabled": True}, meta(status=PAUSED)),
     ({b"disabled": False}, meta()),

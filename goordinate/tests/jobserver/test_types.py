@@ -9,6 +9,7 @@ import pytest
 
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.tags import UNDEFINED, Encoded, Simple, Tag
+from goordinate.coordinate.names import identity
 from goordinate.tests.jobserver.rpc import AVAILABLE, DONE, FINISHED, PENDING, Rpc
 
 #: CBOR of unit data that is not what our encoder would write, or holds what Python has not.
@@ -148,12 +149,8 @@ def test_both_forms_name_the_same_work_unit(rpc: Rpc, stored: Any, asked: Any) -
     rpc.expect(([(stored, {b"n": 2})], None), "get_work_units", b"s", {b"state": 1})
     rpc.expect(([(stored, {b"n": 2})], None), "get_work_units", b"s", {b"start": asked})
     # An answer that echoes the caller's own key has the caller's form.
-    rpc.expect(
-        ([(asked, {b"n": 2})], None), "get_work_units", b"s", {b"work_unit_keys": [asked]}
-    )
-    rpc.expect(
-        DONE, "prioritize_work_units", b"s", {b"work_unit_keys": [asked], b"priority": 1}
-    )
+    rpc.expect(([(asked, {b"n": 2})], None), "get_work_units", b"s", {b"work_unit_keys": [asked]})
+    rpc.expect(DONE, "prioritize_work_units", b"s", {b"work_unit_keys": [asked], b"priority": 1})
     rpc.expect(((b"s", stored, {b"n": 2}), None), "get_work", b"w", {})
     assert rpc.state(b"s", asked) == PENDING
     rpc.update(b"s", asked, status=FINISHED)
@@ -177,9 +174,18 @@ def test_a_missing_key_is_echoed_in_the_callers_form(rpc: Rpc) -> None:
 
 def test_unit_keys_may_be_any_bytes(rpc: Rpc) -> None:
     rpc.define(b"s")
-    keys = [b"", b"\x00", b"\x00\x00", b"k" * 300, b"k" * 70_000, "é", b"\xc3", b"\xff\xfe"]
+    keys: list[bytes | str] = [
+        b"",
+        b"\x00",
+        b"\x00\x00",
+        b"k" * 300,
+        b"k" * 70_000,
+        "é",
+        b"\xc3",
+        b"\xff\xfe",
+    ]
     rpc.add(b"s", *keys)
-    assert rpc.keys(b"s") == sorted(keys, key=lambda k: k if isinstance(k, bytes) else k.encode())
+    assert rpc.keys(b"s") == sorted(keys, key=identity)
     for key in keys:
         rpc.update(b"s", key, status=FINISHED)
         assert rpc.state(b"s", key) == FINISHED

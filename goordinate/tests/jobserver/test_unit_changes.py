@@ -139,6 +139,7 @@ class TestDelete:
         options = {b"work_unit_keys": [b"later", b"p1"], b"state": AVAILABLE}
         rpc.expect((1, None), "del_work_units", b"s", options)
         rpc.add(b"s", b"later", delay=100)
+        rpc.expect((0, None), "del_work_units", b"s", {b"state": 6})
         rpc.expect((3, None), "del_work_units", b"s", {b"state": AVAILABLE})
 
 
@@ -201,6 +202,17 @@ class TestArchive:
         rpc.expect(None, "archive", {})
         assert rpc.keys(b"s", state=FINISHED) == [b"1", b"9"]
         assert rpc.state(b"s", b"3") == AVAILABLE
+
+    def test_a_change_that_does_not_end_a_unit_again_leaves_it_in_its_place(self, rpc: Rpc) -> None:
+        rpc.server.limit_completed_count = 5
+        rpc.expect(None, "archive", {})
+        rpc.update(b"s", b"1", status=FINISHED, data={b"new": 1})
+        rpc.update(b"s", b"3", status=FAILED)
+        options = {b"work_unit_keys": [b"5"], b"priority": 9}
+        rpc.expect(DONE, "prioritize_work_units", b"s", options)
+        rpc.server.limit_completed_count = 2
+        rpc.expect(None, "archive", {})
+        assert rpc.keys(b"s", state=FINISHED) == [b"7", b"9"]
 
     @pytest.mark.parametrize(
         ("names", "left"),

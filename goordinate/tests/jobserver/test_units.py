@@ -82,6 +82,8 @@ class TestAdd:
         rpc.expect(({AVAILABLE: 2}, None), "count_work_units", b"s")
         assert rpc.status(b"s", b"later") == {b"status": AVAILABLE, b"expiration": None}
         assert rpc.keys(b"s", state=AVAILABLE) == [b"later", b"now"]
+        for state in (2, 6):  # as no client knows of any other state
+            assert rpc.keys(b"s", state=state) == []
         assert [rpc.taken(), rpc.taken()] == [b"now", None]
         rpc.clock.advance(9.9)
         assert rpc.taken() is None
@@ -102,9 +104,7 @@ class TestAdd:
             ([{b"status": AVAILABLE, b"expiration": None}], None),
             "get_work_unit_status", b"s", [key],
         )  # fmt: skip
-        rpc.expect(
-            ([(key, {b"new": 1})], None), "get_work_units", b"s", {b"work_unit_keys": [key]}
-        )
+        rpc.expect(([(key, {b"new": 1})], None), "get_work_units", b"s", {b"work_unit_keys": [key]})
         assert sum(rpc.counts(b"s").values()) == 4
         rpc.clock.advance(1000)  # past the lease that was dropped
         assert rpc.state(b"s", key) == AVAILABLE
@@ -113,10 +113,12 @@ class TestAdd:
         rpc.add(b"s", b"high", priority=5)
         rpc.add(b"s", b"low", priority=-5)
         rpc.add(b"s", b"plain")
-        rpc.expect(
-            DONE, "add_work_units", b"s",
-            [(b"high", {}, {b"priority": -9}), (b"low", {}, {b"priority": 9}), (b"plain", {}, {}, 9)],
-        )  # fmt: skip
+        again = [
+            (b"high", {}, {b"priority": -9}),
+            (b"low", {}, {b"priority": 9}),
+            (b"plain", {}, {}, 9),
+        ]
+        rpc.expect(DONE, "add_work_units", b"s", again)
         assert [rpc.taken() for _ in range(3)] == [b"high", b"plain", b"low"]
 
     def test_a_unit_taken_from_its_worker_is_handed_out_again(self, rpc: Rpc) -> None:
@@ -189,7 +191,7 @@ class TestGet:
             b"work_unit_keys": [b"d", b"none", b"a", b"d"],
             b"state": 4, b"start": b"b", b"limit": 1,
         }  # fmt: skip
-        expected = [(b"d", {}), (b"none", None), (b"a", {}), (b"d", {})]
+        expected: list[Any] = [(b"d", {}), (b"none", None), (b"a", {}), (b"d", {})]
         rpc.expect((expected, None), "get_work_units", b"s", options)
         rpc.expect(([(b"a", {})], None), "get_work_units", b"s", {b"work_unit_keys": (b"a",)})
 
@@ -217,7 +219,7 @@ class TestStatus:
 
     def test_every_state(self, rpc: Rpc) -> None:
         in_all_states(rpc)
-        expected = [
+        expected: list[Any] = [
             {b"status": FAILED, b"expiration": START, b"worker_id": b"w"},
             {b"status": AVAILABLE, b"expiration": None},
             None,

@@ -103,9 +103,7 @@ def test_to_pending_with_a_lease(rpc: Rpc, now: int) -> None:
 
 
 @pytest.mark.parametrize("now", [FINISHED, FAILED])
-def test_from_an_end_to_pending_without_a_lease_is_a_lease_that_is_over(
-    rpc: Rpc, now: int
-) -> None:
+def test_from_an_end_to_pending_without_a_lease_is_a_lease_that_is_over(rpc: Rpc, now: int) -> None:
     put(rpc, now)
     rpc.expect(DONE, "update_work_unit", b"s", b"k", {b"status": PENDING})
     rpc.expect(([shows(AVAILABLE, None)], None), "get_work_unit_status", b"s", [b"k"])
@@ -138,9 +136,7 @@ def test_data_replaces_the_units_data_first(rpc: Rpc, now: int, to: int | None) 
 def test_data_of_null_changes_nothing(rpc: Rpc) -> None:
     put(rpc, PENDING)
     rpc.update(b"s", b"k", status=FINISHED, data=None)
-    rpc.expect(
-        ([(b"k", {b"output": {b"out-k": {b"n": 1}}})], None), "get_work_units", b"s", {}
-    )
+    rpc.expect(([(b"k", {b"output": {b"out-k": {b"n": 1}}})], None), "get_work_units", b"s", {})
     assert rpc.keys(b"t") == [b"out-k"]
 
 
@@ -250,7 +246,9 @@ class TestWorker:
 class TestRefused:
     """What update_work_unit does not do."""
 
-    @pytest.mark.parametrize("options", [{}, {b"data": {}}, {b"worker_id": b"w"}, {b"status": None}])
+    @pytest.mark.parametrize(
+        "options", [{}, {b"data": {}}, {b"worker_id": b"w"}, {b"status": None}]
+    )
     def test_neither_status_nor_lease_time(self, rpc: Rpc, options: dict[bytes, Any]) -> None:
         put(rpc, PENDING)
         before = rpc.status(b"s", b"k"), rpc.units(b"s")

@@ -1,0 +1,290 @@
+"""update_work_unit: the table of states, and what it does to data, lease and worker."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from goordinate.cborrpc.encode import dumps
+from goordinate.coordinate.api import Namespace, WorkSpec, WorkUnit
+from goordinate.coordinate.lifecycle import (
+    AVAILABLE,
+    DELAYED,
+    FAILED,
+    FINISHED,
+    PENDING,
+    RETRYABLE,
+)
+from goordinate.coordinate.names import Name
+from goordinate.tests.conformance.clock import START, Clock
+from goordinate.tests.conformance.steps import add, add_one, define, listed, state, take
+
+#: What the unit has as its data, with an output for the next work spec.
+OWN = dumps({b"output": [b"chained"]})
+#: The same, as the test changes it.
+NEW = dumps({b"output": [b"chained anew"]})
+
+DELAY = 500.0
+LEASE = 100.0
+#: Seconds from the moment when the unit came into its state to the update.
+LATER = 10.0
+AFTER = START + LATER
+
+
+class Shown(NamedTuple):
+    """What a unit shows of its state."""
+
+    status: int
+    expiration: float | None = None
+    worker: Name | None = None
+    not_before: float | None = None
+
+
+FREE = Shown(AVAILABLE)
+WAITING = Shown(DELAYED, not_before=START + DELAY)
+
+#: (state now, state asked for) -> what the unit shows then, and whether it chains. The unit of
+#: the last three is or was in the hands of b"worker". No lease is given.
+TABLE = {
+    ("available", AVAILABLE): (FREE, False),
+    ("available", PENDING): (Shown(PENDING), False),
+    ("available", FINISHED): (Shown(FINISHED, AFTER), True),
+    ("available", FAILED): (Shown(FAILED, AFTER), False),
+    ("delayed", AVAILABLE): (WAITING, False),
+    ("delayed", PENDING): (Shown(PENDING), False),
+    ("delayed", FINISHED): (Shown(FINISHED, AFTER), True),
+    ("delayed", FAILED): (Shown(FAILED, AFTER), False),
+    ("pending", AVAILABLE): (FREE, False),
+    ("pending", PENDING): (Shown(PENDING, START + LEASE, b"worker"), False),
+    ("pending", FINISHED): (Shown(FINISHED, AFTER, b"worker"), True),
+    ("pending", FAILED): (Shown(FAILED, AFTER, b"worker"), False),
+    ("finished", AVAILABLE): (FREE, False),
+    # The time of the end becomes the end of the lease, which so is over already.
+    ("finished", PENDING): (FREE, False),
+    ("finished", FINISHED): (Shown(FINISHED, START, b"worker"), False),
+    ("finished", FAILED): (Shown(FINISHED, START, b"worker"), False),
+    ("failed", AVAILABLE): (FREE, False),
+    ("failed", PENDING): (FREE, False),
+    ("failed", FINISHED): (Shown(FINISHED, AFTER, b"worker"), True),
+    ("failed", FAILED): (Shown(FAILED, START, b"worker"), False),
+}
+
+#: The rows that are another with a lease of `LEASE` seconds.
+LEASED = {
+    ("available", PENDING): Shown(PENDING, AFTER + LEASE),
+    ("delayed", PENDING): Shown(PENDING, AFTER + LEASE),
+    ("pending", PENDING): Shown(PENDING, AFTER + LEASE, b"worker"),
+    ("finished", PENDING): Shown(PENDING, AFTER + LEASE, b"worker"),
+    ("failed", PENDING): Shown(PENDING, AFTER + LEASE, b"worker"),
+}
+
+STATES = ("available", "delayed", "pending", "finished", "failed")
+
+
+@pytest.fixture
+def spec(namespace: Namespace) -> WorkSpec:
+    """A work spec that feeds another one."""
+    define(namespace, b"next")
+    return define(namespace, b"spec", then=b"next")
+
+
+def put(namespace: Namespace, spec: WorkSpec, clock: Clock, now: str) -> WorkUnit:
+    """A unit that came into the state `now`, without chaining, `LATER` seconds ago."""
+    unit = add_one(spec, b"unit", data=OWN, delay=DELAY if now == "delayed" else 0)
+    if now not in ("available", "delayed"):
+        attempt = take(namespace, lease=LEASE, work_specs=[b"spec"])
+        if now == "finished":
+            attempt.finish()
+        elif now == "failed":
+            attempt.fail()
+    namespace.work_spec(b"next").delete_work_units()
+    clock.advance(LATER)
+    return unit
+
+
+def shown(unit: WorkUnit) -> Shown:
+    """What the unit shows."""
+    return Shown(unit.status, unit.expiration, unit.worker_name, unit.not_before)
+
+
+@pytest.mark.parametrize(("now", "asked"), TABLE)
+@pytest.mark.parametrize("lease", [None, LEASE])
+@pytest.mark.parametrize("data", [None, NEW])
+def test_every_row(
+    namespace: Namespace,
+    spec: WorkSpec,
+    clock: Clock,
+    now: str,
+    asked: int,
+    lease: float | None,
+    data: bytes | None,
+) -> None:
+    unit = put(namespace, spec, clock, now)
+    spec.update_work_unit("unit", status=asked, lease=lease, data=data)
+    after, chains = TABLE[now, asked]
+    if lease is not None:
+        after = LEASED.get((now, asked), after)
+    assert shown(unit) == after
+    assert spec.count_work_units() == {after.status: 1}
+    assert unit.data == (data or OWN)
+    chained: list[Name] = [b"chained anew" if data else b"chained"] if chains else []
+    assert listed(namespace.work_spec(b"next")) == chained
+    # What shows is what is: a unit is handed out if it is available, and else is not.
+    given = namespace.request_attempts(b"next worker", work_specs=[b"spec"])
+    assert [attempt.work_unit for attempt in given] == ([unit] if after.status == AVAILABLE else [])
+
+
+def test_the_table_is_whole() -> None:
+    assert set(TABLE) == {(now, to) for now in STATES for to in (1, PENDING, FINISHED, FAILED)}
+
+
+@pytest.mark.parametrize("now", STATES)
+@pytest.mark.parametrize("lease", [None, LEASE])
+@pytest.mark.parametrize("data", [None, NEW])
+def test_without_a_status(
+    namespace: Namespace,
+    spec: WorkSpec,
+    clock: Clock,
+    now: str,
+    lease: float | None,
+    data: bytes | None,
+) -> None:
+    unit = put(namespace, spec, clock, now)
+    before = shown(unit)
+    spec.update_work_unit(b"unit", lease=lease, data=data, worker=b"stranger")
+    moved = now == "pending" and lease is not None
+    assert shown(unit) == (before._replace(expiration=AFTER + LEASE) if moved else before)
+    assert unit.data == (data or OWN)
+    assert listed(namespace.work_spec(b"next")) == []
+
+
+class TestData:
+    """`data` changes the unit's own data for good."""
+
+    @pytest.mark.parametrize("now", STATES)
+    def test_it_outlives_the_attempt(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock, now: str
+    ) -> None:
+        unit = put(namespace, spec, clock, now)
+        spec.update_work_unit(b"unit", data=NEW)
+        unit.clear_active_attempt()
+        assert unit.data == NEW
+        assert take(namespace, work_specs=[b"spec"]).data == NEW
+
+    def test_it_takes_the_place_of_the_data_of_an_attempt(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+    ) -> None:
+        unit = put(namespace, spec, clock, "pending")
+        attempt = unit.active_attempt
+        assert attempt is not None
+        attempt.renew(LEASE, dumps(1))
+        spec.update_work_unit(b"unit", data=NEW)
+        assert (unit.data, attempt.data) == (NEW, NEW)
+        attempt.expire()
+        assert unit.data == NEW
+
+    def test_data_of_an_attempt_that_ended_by_update_is_its_own(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+    ) -> None:
+        unit = put(namespace, spec, clock, "pending")
+        attempt = unit.active_attempt
+        assert attempt is not None
+        attempt.renew(LEASE, NEW)
+        spec.update_work_unit(b"unit", status=AVAILABLE)
+        assert (unit.data, attempt.data) == (OWN, NEW)
+
+
+class TestWorker:
+    """Who holds the unit, and whose list it is on."""
+
+    def holders(self, namespace: Namespace, spec: WorkSpec) -> list[bytes]:
+        """The workers that hold the unit."""
+        return [name for name in (b"worker", b"other") if namespace.worker(name).active_attempts()]
+
+    @pytest.mark.parametrize("asked", [AVAILABLE, FINISHED, FAILED])
+    def test_the_unit_leaves_the_list_of_its_worker(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock, asked: int
+    ) -> None:
+        unit = put(namespace, spec, clock, "pending")
+        (attempt,) = unit.attempts
+        assert self.holders(namespace, spec) == [b"worker"]
+        spec.update_work_unit(b"unit", status=asked, worker=b"other")
+        assert self.holders(namespace, spec) == []
+        assert attempt.status == (RETRYABLE if asked == AVAILABLE else asked)
+        assert attempt.end_time == AFTER
+        assert namespace.worker(b"worker").all_attempts() == [attempt]
+
+    def test_a_pending_unit_goes_to_another_worker(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+    ) -> None:
+        unit = put(namespace, spec, clock, "pending")
+        (first,) = unit.attempts
+        spec.update_work_unit(b"unit", status=PENDING, worker=b"other")
+        assert shown(unit) == Shown(PENDING, START + LEASE, b"other")
+        assert self.holders(namespace, spec) == [b"other"]
+        second = unit.active_attempt
+        assert second is not None
+        assert unit.attempts == [first, second]
+        assert (second.worker_name, second.start_time) == (b"other", AFTER)
+        assert (first.worker_name, first.start_time) == (b"worker", START)
+
+    def test_the_worker_that_has_it_already(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+    ) -> None:
+        unit = put(namespace, spec, clock, "pending")
+        before = state(unit)
+        spec.update_work_unit(b"unit", status=PENDING, worker="worker")
+        assert state(unit) == before
+        assert len(unit.attempts) == 1
+        assert namespace.worker(b"worker").all_attempts() == unit.attempts
+
+    def test_pending_by_hand_is_nobodys(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+    ) -> None:
+        unit = put(namespace, spec, clock, "available")
+        spec.update_work_unit(b"unit", status=PENDING, lease=LEASE)
+        attempt = unit.active_attempt
+        assert attempt is not None
+        assert (attempt.worker_name, attempt.status) == (None, PENDING)
+        assert self.holders(namespace, spec) == []
+        spec.update_work_unit(b"unit", status=PENDING, worker=b"other")
+        assert shown(unit) == Shown(PENDING, AFTER + LEASE, b"other")
+        clock.advance(LEASE)
+        assert shown(unit) == FREE
+
+    def test_without_a_lease_it_stays_pending(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+    ) -> None:
+        unit = put(namespace, spec, clock, "available")
+        spec.update_work_unit(b"unit", status=PENDING)
+        clock.advance(10**9)
+        assert shown(unit) == Shown(PENDING)
+        spec.update_work_unit(b"unit", lease=LEASE)
+        clock.advance(LEASE)
+        assert shown(unit) == FREE
+
+
+def test_it_chains_each_time_it_becomes_finished(
+    namespace: Namespace, spec: WorkSpec, clock: Clock
+) -> None:
+    following = namespace.work_spec(b"next")
+    put(namespace, spec, clock, "pending")
+    for again in (False, True):
+        if again:
+            spec.update_work_unit(b"unit", status=AVAILABLE)
+        spec.update_work_unit(b"unit", status=FINISHED)
+        assert listed(following) == [b"chained"]
+        following.delete_work_units()
+
+
+def test_a_finished_unit_is_never_failed_by_a_late_worker(
+    namespace: Namespace, spec: WorkSpec, clock: Clock
+) -> None:
+    add(spec, b"unit")
+    take(namespace, b"slow", lease=LEASE)
+    clock.advance(LEASE)
+    take(namespace, b"quick", lease=LEASE).finish()
+    before = state(spec.work_unit(b"unit"))
+    spec.update_work_unit(b"unit", status=FAILED, worker=b"slow")
+    assert state(spec.work_unit(b"unit")) == before

@@ -72,13 +72,13 @@ def _log_warnings(config: Config) -> None:
 
 def raise_file_limit() -> None:
     """Allow as many open files, so as many connections, as the system lets this process have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (OSError, ValueError) as error:
-        log.debug("open files: the limit stays at %d: %s", soft, error)
-    else:
-        log.debug("open files: the limit was %d and is %d", soft, hard)
+        log.debug("open files: the limit cannot be raised to %d: %s", most, error)
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    log.debug("open files: the limit was %d and is %d", before, now)
 
 
 def archive_periodically(job_server: JobServer, period: float = ARCHIVE_PERIOD) -> None:
@@ -111,7 +111,7 @@ class Daemon:
             limit_completed_age=limits.limit_completed_age,
         )
         self._server = Server(
-            (config.server.host or "0.0.0.0", config.server.port),
+            (config.server.host, config.server.port),
             Dispatcher(self._job_server.methods, expected=(CoordinateError,)),
             backlog=BACKLOG,
             max_frame=MAX_FRAME,

@@ -15,7 +15,7 @@ import pytest
 from gevent.event import Event
 
 from goordinate import __version__, daemon
-from goordinate.cborrpc import Client
+from goordinate.cborrpc.client import Client
 from goordinate.tests.daemon.conftest import COMMAND, DEADLINE, ENVIRONMENT, StartDaemon
 
 
@@ -25,7 +25,7 @@ def test_start_is_logged_and_calls_are_served(start_daemon: StartDaemon) -> None
     version, serving = running.log().splitlines()
     assert version.endswith(f" INFO goordinate.daemon: version {__version__}, backend memory")
     assert serving.endswith(f" INFO goordinate.daemon: serving on 127.0.0.1:{running.port}")
-    with Client("127.0.0.1", running.port) as client:
+    with Client(("127.0.0.1", running.port)) as client:
         assert client.call("set_work_spec", {b"name": b"s"}) == (True, None)
         assert client.call("add_work_units", b"s", [(b"u", {b"a": 1})]) == (True, None)
         assert client.call("get_work", b"w", {}) == ((b"s", b"u", {b"a": 1}), None)
@@ -41,7 +41,7 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
     (tmp_path / "other.yaml").write_text("{day: 2001-02-03, name: é}", encoding="utf-8")
     running = start_daemon("-c", "site.yaml")
     assert running.host == "localhost"
-    with Client("localhost", running.port) as client:
+    with Client(("localhost", running.port)) as client:
         configuration, message = client.call("get_config")
     assert message is None
     assert configuration == {
@@ -76,7 +76,7 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
 def test_ipv6(start_daemon: StartDaemon) -> None:
     running = start_daemon("--host", "::1")
     assert running.host == "[::1]"
-    with Client("::1", running.port) as client:
+    with Client(("::1", running.port)) as client:
         assert client.call("count_work_units", b"s") == (False, b"no such work_spec 's'")
 
 
@@ -85,7 +85,7 @@ def test_an_empty_host_in_the_file_is_every_interface(
 ) -> None:
     (tmp_path / "site.yaml").write_text("coordinate: {server: {host: ''}}")
     running = start_daemon("-c", "site.yaml")
-    with Client("127.0.0.2", running.port) as client:
+    with Client(("127.0.0.2", running.port)) as client:
         assert client.call("list_work_specs", {}) == ([], None)
 
 
@@ -96,7 +96,7 @@ def test_a_stop_signal_ends_it_cleanly(
     pid_file = tmp_path / "pid"
     running = start_daemon("--host", "127.0.0.1", "--pid", str(pid_file))
     assert pid_file.read_text() == str(running.process.pid)
-    with Client("127.0.0.1", running.port) as client:
+    with Client(("127.0.0.1", running.port)) as client:
         client.call("now")
         running.send(number)
         assert running.wait() == 0
@@ -151,7 +151,7 @@ def test_sighup_applies_new_limits(start_daemon: StartDaemon, tmp_path: Path) ->
     site = tmp_path / "site.yaml"
     site.write_text("coordinate: {job_queue: {limit_completed_count: 3}}")
     running = start_daemon("-c", "site.yaml")
-    with Client("localhost", running.port) as client:
+    with Client(("localhost", running.port)) as client:
         client.call("set_work_spec", {b"name": b"s"})
         client.call("add_work_units", b"s", [(b"%d" % n, {}) for n in range(5)])
         for n in range(5):
@@ -201,7 +201,7 @@ def test_sighup_with_a_broken_file_changes_nothing(
     site = tmp_path / "site.yaml"
     site.write_text("old: 1")
     running = start_daemon("-c", "site.yaml")
-    with Client("localhost", running.port) as client:
+    with Client(("localhost", running.port)) as client:
         before = client.call("get_config")
         if broken is None:
             site.unlink()
@@ -218,7 +218,7 @@ def test_sighup_applies_new_log_levels(start_daemon: StartDaemon, tmp_path: Path
     site = tmp_path / "site.yaml"
     site.write_text("coordinate: {server: {rpclog: true}}")
     running = start_daemon("-c", "site.yaml")
-    with Client("localhost", running.port) as client:
+    with Client(("localhost", running.port)) as client:
         client.call("list_work_specs", {})
         site.write_text("coordinate: {server: {rpclog: true}}\nlogging: {root: {level: DEBUG}}")
         running.send(signal.SIGHUP)

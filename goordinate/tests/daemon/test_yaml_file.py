@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -113,10 +114,6 @@ FAULTS = [
         "site.yaml: line 1, column 4: not YAML: !include takes the path of a file",
     ),
     (
-        {"site.yaml": 'a: !include "b\\0c"'},
-        "site.yaml: line 1, column 4: not YAML: not a !include value: embedded null byte",
-    ),
-    (
         {"site.yaml": "a: [1, 2"},
         "site.yaml: line 1, column 9: not YAML: while parsing a flow sequence,"
         " expected ',' or ']', but got '<stream end>'",
@@ -166,6 +163,13 @@ FAULTS = [
 def test_a_fault_is_one_line_with_its_place(files: dict[str, str], message: str) -> None:
     write(files)
     assert error_of() == message
+
+
+def test_a_path_that_cannot_be_one() -> None:
+    write({"site.yaml": 'a: !include "b\\0c"'})
+    place = "site.yaml: line 1, column 4: not YAML: not a !include value: "
+    # The rest is Python's, and differs from version to version.
+    assert re.fullmatch(re.escape(place) + ".*embedded null .*", error_of())
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from typing import Any, Final
 import gevent
 from gevent import get_hub
 from gevent.event import Event
+from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
@@ -140,7 +141,8 @@ def _listen(address: Address, backlog: int) -> socket.socket:
     host, port = address
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
-    sock = socket.socket(family, kind, protocol)
+    # The system's socket, also where gevent has put its own in place of it.
+    sock: socket.socket = get_original("socket", "socket")(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -110,4 +110,4 @@ def _read_slowly(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
     try:
         return read_new_unit(encode_head(_ARRAY, len(parts)) + b"".join(parts), 0, depth)[0], end
     except DecodeError as error:
-        raise DecodeError(f"a work unit: {error}", pos) from None
+        raise DecodeError(f"a work unit: {error.what}", pos) from None

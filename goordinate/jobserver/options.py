@@ -89,7 +89,9 @@ def hashable(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     try:
         hash(value)
     except TypeError:
-        raise DecodeError(f"expected a string or another simple value, got {value!r:.80}", pos) from None
+        raise DecodeError(
+            f"expected a string or another simple value, got {value!r:.80}", pos
+        ) from None
     return value, end
 
 

@@ -49,9 +49,7 @@ class SpecCalls:
                 self.control_work_spec,
                 (SPEC_NAME, Parameter("options", CONTROL_OPTIONS)),
             ),
-            Method(
-                "list_work_specs", self.list_work_specs, (Parameter("options", LIST_OPTIONS),)
-            ),
+            Method("list_work_specs", self.list_work_specs, (Parameter("options", LIST_OPTIONS),)),
             Method("del_work_spec", self.del_work_spec, (SPEC_NAME,)),
             Method("clear", self.clear, ()),
         ]

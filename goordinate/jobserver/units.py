@@ -12,7 +12,14 @@ from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace, NewWorkUnit, WorkUnit
 from goordinate.coordinate.errors import NoSuchWorkUnit
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, UNIT_STATUS_NAMES
+from goordinate.coordinate.lifecycle import (
+    AVAILABLE,
+    DELAYED,
+    FAILED,
+    FINISHED,
+    PENDING,
+    UNIT_STATUS_NAMES,
+)
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.coordinate.new_units import read_new_unit
 from goordinate.coordinate.unit_data import field

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.names import Name, printable
@@ -73,6 +73,4 @@ class WorkCalls:
         return spliced_list([head + attempt.work_unit.item for attempt in attempts])
 
 
-GET_WORK_OPTIONS = options(
-    lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names
-)
+GET_WORK_OPTIONS = options(lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,6 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from goordinate.cborrpc import client as client_module
 from goordinate.cborrpc.client import Client, RemoteError
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
@@ -88,7 +88,7 @@ def test_text_goes_out_as_text_and_bytes_as_bytes(client: Client) -> None:
 
 
 def test_an_error_response_is_raised_and_the_connection_is_kept(client: Client) -> None:
-    with pytest.raises(RemoteError, match="^no luck: é$") as caught:
+    with pytest.raises(RemoteError, match=r"^no luck: é$") as caught:
         client.call("fail", "no luck: é")
     assert caught.value.method == "fail"
     sock = client._sock
@@ -141,7 +141,8 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "localhost", ":5932", "h:", "h:x", "h:-1", "h:65536", "::1:5932", "[]:1", "h:١"]
+    "text",
+    ["", "localhost", ":5932", "h:", "h:x", "h:-1", "h:65536", "::1:5932", "[]:1", "h:\u0661"],
 )
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="an address is host:port"):
@@ -221,7 +222,7 @@ def half_an_answer(connection: socket.socket) -> None:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between retries, which are not waited for."""
     waits: list[float] = []
-    monkeypatch.setattr(client_module.time, "sleep", waits.append)
+    monkeypatch.setattr(time, "sleep", waits.append)
     return waits
 
 

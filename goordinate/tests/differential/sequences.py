@@ -82,6 +82,8 @@ class Sequence(Pieces):
             yield from self._define(name)
         for name in self._then:
             yield from self._add(name)
+            yield from self._add(name)
+            yield from self._heartbeat(name)
         for _ in range(self._length):
             (chosen,) = self.random.choices(names, weights)
             for call in actions[chosen][1](self.random.choice(list(self._then))):
@@ -195,7 +197,7 @@ class Sequence(Pieces):
 
     def _add(self, name: str) -> Iterator[Call]:
         units: list[Any] = []
-        for _ in range(self.random.randint(0, 5)):
+        for _ in range(self.random.randint(0, 6)):
             key, data = self.key(), self._data(name)
             meta = self.options({"priority": (0.5, self.priority), "own": (0.2, dict)})
             shapes: list[Any] = [

@@ -109,6 +109,23 @@ def test_fractions_of_a_second_count(rpc: Rpc) -> None:
     assert rpc.keys(b"s", state=PENDING) == []
 
 
+def test_leases_inside_the_second_that_has_begun(rpc: Rpc) -> None:
+    rpc.define(b"s")
+    rpc.add(b"s", b"a", b"b", b"c", b"d")
+    assert len(rpc.get(lease_time=1.75, max_jobs=4)) == 4
+    rpc.clock.advance(1.25)
+    assert rpc.keys(b"s", state=PENDING) == [b"a", b"b", b"c", b"d"]
+    rpc.update(b"s", b"b", lease_time=0.625)
+    rpc.update(b"s", b"a", lease_time=0.375)
+    rpc.update(b"s", b"d", lease_time=0.125)
+    rpc.update(b"s", b"c", lease_time=60)
+    ends = []
+    for _ in range(7):
+        rpc.clock.advance(0.125)
+        ends.append(b"".join(rpc.keys(b"s", state=PENDING)))
+    assert ends == [b"abc", b"abc", b"bc", b"bc", b"c", b"c", b"c"]
+
+
 def test_a_lease_that_was_moved_does_not_end_at_its_old_time(rpc: Rpc) -> None:
     rpc.define(b"s")
     rpc.add(b"s", b"k")

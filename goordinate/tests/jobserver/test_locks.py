@@ -127,6 +127,17 @@ class TestTimeout:
         assert lock(rpc, "a", b"v")
         assert lock(rpc, "x/y/z", b"v")
 
+    def test_renewing_again_and_again(self, rpc: Rpc) -> None:
+        assert lock(rpc, "a b/c", timeout=10)
+        for number in range(500):
+            rpc.expect(DONE, "renew", b"w", 20 + number % 7, paths("a"))
+        rpc.clock.advance(10)
+        assert owners(rpc, "a b/c") == [b"w", None]
+        rpc.clock.advance(10 + 499 % 7 - 0.5)
+        assert owners(rpc, "a") == [b"w"]
+        rpc.clock.advance(0.5)
+        assert owners(rpc, "a") == [None]
+
     def test_an_old_end_does_not_end_a_renewed_lock(self, rpc: Rpc) -> None:
         assert lock(rpc, "a", timeout=10)
         for _ in range(200):

@@ -114,6 +114,41 @@ def test_values_come_back_as_they_came(rpc: Rpc, value: object) -> None:
     rpc.expect(((b"s", b"k", {b"v": value}), None), "get_work", b"w", {})
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "82416ba0",
+        "d88082416ba0",
+        "d9008082416ba0",  # a longer head of the tag
+        "9802416ba0",  # of the array
+        "9f416ba0ff",  # without a length
+        "d8809f416ba0ff",
+        "8258016ba0",  # of the key
+        "825f416bffa0",
+        "83416ba0f6",
+        "84416ba0bffff6",
+    ],
+)
+def test_a_unit_in_unusual_cbor(rpc: Rpc, unit: str) -> None:
+    rpc.define(b"s", then=b"t")
+    rpc.define(b"t")
+    encoded = Encoded(bytes.fromhex(unit))
+    rpc.expect(DONE, "add_work_units", b"s", [encoded, (b"l", {b"output": [encoded]})])
+    assert rpc.encoded("get_work_units", b"s", {b"limit": 1}) == dumps(([(b"k", {})], None))
+    rpc.update(b"s", b"l", status=FINISHED)
+    assert rpc.encoded("get_work_units", b"t", {}) == dumps(([(b"k", {})], None))
+
+
+@pytest.mark.parametrize("unit", ["9f416bff", "9f416ba0050505ff", "9803416ba005", "9f05a0ff"])
+def test_a_bad_unit_in_unusual_cbor(rpc: Rpc, unit: str) -> None:
+    rpc.define(b"s")
+    units: list[Any] = [(b"a", {}), Encoded(bytes.fromhex(unit))]
+    message = rpc.error("add_work_units", [b"s", units])
+    assert message.startswith("add_work_units(): work_unit_key_vals: a work unit")
+    assert message.count(" at byte ") == 1
+    rpc.expect(([], None), "get_work_units", b"s", {})
+
+
 # --- names --------------------------------------------------------------------------------------
 
 FORMS: list[tuple[Any, Any]] = [

@@ -33,6 +33,9 @@ from goordinate.memory.work_spec import MemoryWorkSpec
 from goordinate.memory.work_unit import Record, expand
 from goordinate.tests.conformance.clock import Clock
 
+#: Seconds between two attempts, which are told apart by their start times.
+MOMENT = 2**-10
+
 #: A unit of a spec.
 Place = tuple[bytes, bytes]
 
@@ -132,6 +135,7 @@ class Operations(RuleBasedStateMachine):
         wanted=st.none() | st.lists(spec_names, max_size=2),
     )
     def request(self, worker: Name, count: int, lease: float, wanted: list[Name] | None) -> None:
+        self.clock.advance(MOMENT)
         # What has ended by now is no part of this step.
         before = {place: record[1] for place, record in self.units().items()}
         offered = self.offering(wanted)
@@ -213,6 +217,7 @@ class Operations(RuleBasedStateMachine):
         data: bytes | None,
         worker: Name | None,
     ) -> None:
+        self.clock.advance(MOMENT)
         self.may_free = status in (AVAILABLE, PENDING, FINISHED)
         try:
             self.spec(name).update_work_unit(

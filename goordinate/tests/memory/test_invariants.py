@@ -147,5 +147,5 @@ class Machine(Operations):
 
 def test_the_invariants_hold() -> None:
     run_state_machine_as_test(
-        Machine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+        Machine, settings=settings(max_examples=100, stateful_step_count=50, deadline=None)
     )

@@ -118,7 +118,7 @@ class FrameReader:
         """Add the chunk to the item that has begun; what is left of it after the item's end."""
         buffer, scan = self._buffer, self._scan
         buffer += chunk
-        if len(buffer) < scan.needs or not scan.reach_end(buffer, 0):
+        if not scan.reach_end(buffer, 0):
             return b""
         messages.append(scan.message(buffer, 0))
         rest = bytes(buffer[scan.length :])
@@ -140,7 +140,7 @@ class _Scan:
     Indices are relative to the item's first byte.
     """
 
-    __slots__ = ("_chunked", "_content", "_max_depth", "_max_frame", "_open", "length", "needs")
+    __slots__ = ("_chunked", "_content", "_max_depth", "_max_frame", "_open", "length")
 
     def __init__(self, max_frame: int, max_depth: int) -> None:
         self._max_frame = max_frame
@@ -150,22 +150,21 @@ class _Scan:
         # Where the byte string under tag 24 is: its content, or its head if it is chunked.
         self._content = 0
         self._chunked = False
-        # How long the item is at least, and how many bytes tell more.
+        # How long the item is, as far as it has been looked at.
         self.length = 0
-        self.needs = 1
 
     def reach_end(self, data: bytes | bytearray, base: int) -> bool:
         """Whether the item at `base` ends in `data`.  FrameError if it can have no end."""
         size = len(data) - base
         while self._open:
             pos = self.length
-            self.needs = start = pos + 1
+            start = pos + 1
             if start > size:
                 return False
             initial = data[base + pos]
             argument = initial & 31
             if 24 <= argument <= 27:
-                self.needs = start = start + (1 << (argument - 24))
+                start += 1 << (argument - 24)
                 if start > size:
                     return False
                 argument = int.from_bytes(data[base + pos + 1 : base + start], "big")
@@ -174,7 +173,6 @@ class _Scan:
                 raise FrameError(f"a frame of more than {self._max_frame} bytes")
             while self._open and not self._open[-1]:
                 self._open.pop()
-        self.needs = self.length
         return self.length <= size
 
     def message(self, data: bytes | bytearray, base: int) -> bytes:

@@ -51,7 +51,7 @@ class Summary(NamedTuple):
     namespace: str
     work_spec: Name
     status: int
-    count: int
+    units: int
 
 
 class UnitState(NamedTuple):

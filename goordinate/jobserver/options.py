@@ -69,6 +69,8 @@ def whole(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
 
 def integer(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
     """An integer and nothing else."""
+    if pos < len(buf) and buf[pos] < 0x18:
+        return buf[pos], pos + 1
     value, end = decode_item(buf, pos, depth)
     if type(value) is not int:
         raise DecodeError("expected an integer", pos)

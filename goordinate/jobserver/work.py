@@ -19,7 +19,7 @@ NOTHING = Encoded(dumps(((None, None, None), None)))
 NO_UNITS = Encoded(dumps(([], None)))
 
 #: What a worker that names no runtime can run: specs that name none.
-NO_RUNTIME = (b"",)
+NO_RUNTIME = frozenset((b"",))
 
 
 class WorkCalls:

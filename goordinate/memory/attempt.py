@@ -159,5 +159,3 @@ class MemoryAttempt(api.Attempt):
         attempt: PastAttempt = (worker, started, now if end is None else end, status, item)
         past = (*record[7][:index], attempt, *record[7][index + 1 :])
         self.unit.spec.replace(self.unit.key, (*record[:7], past, record[8]))
-
-

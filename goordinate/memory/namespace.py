@@ -242,7 +242,7 @@ class MemoryNamespace(api.Namespace):
     ) -> list[api.Attempt]:
         now = self.moment()
         names = frozenset(map(identity, work_specs)) if work_specs else None
-        wanted = frozenset(map(identity, runtimes)) if runtimes else None
+        wanted = {identity(runtime) for runtime in runtimes} if runtimes else None
         while count > 0:
             spec = self._scheduler.choose(names, wanted)
             if spec is None:

@@ -45,9 +45,6 @@ class KeySet:
         self._sorted: Any = SortedList()
         self._staged: set[bytes] = set()
 
-    def __len__(self) -> int:
-        return len(self._sorted) + len(self._staged)
-
     def add(self, key: bytes) -> None:
         """Add `key`, which must not be in."""
         staged = self._staged
@@ -90,54 +87,66 @@ class KeySet:
 class UnitQueues:
     """The units of one work spec by state and order."""
 
-    __slots__ = ("_plain", "_ranked", "_ranked_keys")
+    __slots__ = ("_plain", "_ranked", "_ranked_counts", "_ranked_keys", "counts")
 
     def __init__(self) -> None:
+        #: How many units each state has.
+        self.counts = dict.fromkeys(STATES, 0)
         self._plain = {state: KeySet() for state in STATES}
         # Of units with a priority other than 0:
         self._ranked: dict[int, Any] = {state: SortedList() for state in STATES}
         self._ranked_keys = {state: KeySet() for state in STATES}
+        self._ranked_counts = dict.fromkeys(STATES, 0)
 
     def add(self, key: bytes, state: int, priority: float) -> None:
         """A unit comes into `state`."""
+        self.counts[state] += 1
         if priority == 0:
             self._plain[state].add(key)
         else:
+            self._ranked_counts[state] += 1
             self._ranked[state].add((-priority, key))
             self._ranked_keys[state].add(key)
 
     def add_available(self, keys: list[bytes]) -> None:
         """Units of the default priority become available."""
+        self.counts[AVAILABLE] += len(keys)
         self._plain[AVAILABLE].add_many(keys)
 
     def remove(self, key: bytes, state: int, priority: float) -> None:
         """A unit leaves `state`."""
+        self.counts[state] -= 1
         if priority == 0:
             self._plain[state].remove(key)
         else:
+            self._ranked_counts[state] -= 1
             self._ranked[state].remove((-priority, key))
             self._ranked_keys[state].remove(key)
 
-    def count(self, state: int) -> int:
-        """How many units are in `state`."""
-        return len(self._plain[state]) + len(self._ranked[state])
-
     def head_priority(self) -> float | None:
         """The priority of the unit that runs next; None if no unit is available."""
-        ranked = self._ranked[AVAILABLE]
-        if ranked and (ranked[0][0] < 0 or not self._plain[AVAILABLE]):
-            priority: float = -ranked[0][0]
+        if self._ranked_goes_first():
+            priority: float = -self._ranked[AVAILABLE][0][0]
             return priority
-        return 0 if self._plain[AVAILABLE] else None
+        return 0 if self.counts[AVAILABLE] else None
 
     def pop_head(self) -> bytes:
         """Take out the unit that runs next; there must be an available one."""
-        ranked = self._ranked[AVAILABLE]
-        if ranked and (ranked[0][0] < 0 or not self._plain[AVAILABLE]):
-            key: bytes = ranked.pop(0)[1]
-            self._ranked_keys[AVAILABLE].remove(key)
-            return key
-        return self._plain[AVAILABLE].pop_first()
+        ranked_first = self._ranked_goes_first()
+        self.counts[AVAILABLE] -= 1
+        if not ranked_first:
+            return self._plain[AVAILABLE].pop_first()
+        key: bytes = self._ranked[AVAILABLE].pop(0)[1]
+        self._ranked_counts[AVAILABLE] -= 1
+        self._ranked_keys[AVAILABLE].remove(key)
+        return key
+
+    def _ranked_goes_first(self) -> bool:
+        """Whether the unit that runs next has a priority other than 0."""
+        ranked = self._ranked_counts[AVAILABLE]
+        if not ranked:
+            return False
+        return ranked == self.counts[AVAILABLE] or bool(self._ranked[AVAILABLE][0][0] < 0)
 
     def by_key(self, states: Collection[int], start: bytes) -> Iterator[bytes]:
         """Keys from `start` on, in order, of the units in `states`."""

@@ -95,7 +95,7 @@ class MemoryWorkSpec(api.WorkSpec):
         control = self._control
         if control.status == PAUSED:
             return None
-        pending = self.queues.count(PENDING)
+        pending = self.queues.counts[PENDING]
         if control.max_running is not None and pending >= control.max_running:
             return None
         head = self.queues.head_priority()
@@ -189,7 +189,7 @@ class MemoryWorkSpec(api.WorkSpec):
         # The name stays in the form in which it was first stored.
         item = with_data(record[0], key, data_of(item, key))
         if record[1] == PENDING and not restart:
-            after = (record[0], record[1], priority or 0, *record[3:6], item, *record[7:])
+            after: Record = (*record[:2], priority or 0, *record[3:6], item, *record[7:])
         else:
             status = RETRYABLE if record[1] == PENDING else None
             not_before = now + delay if delay > 0 else None
@@ -227,7 +227,7 @@ class MemoryWorkSpec(api.WorkSpec):
     def _leave(self, key: bytes, record: Record) -> None:
         _, status, priority, when, worker, started, *_ = record
         self.queues.remove(key, status, priority)
-        if status == PENDING or status == DELAYED:
+        if status in (PENDING, DELAYED):
             if when is not None:
                 self._namespace.deadlines.discard((self, key), when)
             if worker is not None and started is not None:
@@ -238,7 +238,7 @@ class MemoryWorkSpec(api.WorkSpec):
     def _enter(self, key: bytes, record: Record) -> None:
         _, status, priority, when, worker, *_ = record
         self.queues.add(key, status, priority)
-        if status == PENDING or status == DELAYED:
+        if status in (PENDING, DELAYED):
             if when is not None:
                 self._namespace.deadlines.add((self, key), when)
             if worker is not None:
@@ -298,7 +298,7 @@ class MemoryWorkSpec(api.WorkSpec):
     def count_work_units(self) -> dict[int, int]:
         self.moment()
         counts = {
-            state: self.queues.count(state) + self._archived.get(state, 0) for state in STATES
+            state: self.queues.counts[state] + self._archived.get(state, 0) for state in STATES
         }
         return {state: count for state, count in counts.items() if count}
 
@@ -373,7 +373,7 @@ class MemoryWorkSpec(api.WorkSpec):
             effect = CHANGES[record[1], status]
         else:
             effect = RENEW if record[1] == PENDING else KEEP
-        if effect == FINISH or effect == FAIL:
+        if effect in (FINISH, FAIL):
             record = ended(record, status or FINISHED, now)
         elif effect == LEASE:
             if end is None and record[1] in (FINISHED, FAILED):
@@ -453,16 +453,14 @@ class MemoryWorkSpec(api.WorkSpec):
 
     # --- handing out ---------------------------------------------------------------------------
 
-    def hand_out(
-        self, worker: Name, count: int, lease: float, now: float
-    ) -> list[api.Attempt]:
+    def hand_out(self, worker: Name, count: int, lease: float, now: float) -> list[api.Attempt]:
         """Lease up to `count` units to `worker`; a continuous spec without any makes one."""
         control, queues, units = self._control, self.queues, self.units
         if control.max_getwork is not None:
             count = min(count, max(1, control.max_getwork))
         if control.max_running is not None:
-            count = min(count, control.max_running - queues.count(PENDING))
-        count = min(count, queues.count(AVAILABLE))
+            count = min(count, control.max_running - queues.counts[PENDING])
+        count = min(count, queues.counts[AVAILABLE])
         end = now + lease
         attempts: list[api.Attempt] = []
         if count <= 0 and self.continuous and self._next_continuous <= now:
@@ -470,7 +468,15 @@ class MemoryWorkSpec(api.WorkSpec):
             attempts.append(MemoryAttempt(MemoryWorkUnit(self, key), worker, now))
         for _ in range(count):
             key = queues.pop_head()
-            record = expand(units[key])
+            stored = units[key]
+            if type(stored) is bytes:
+                # As below, without the steps that a unit without a past does not need.
+                record: Record = (stored, PENDING, 0, end, worker, now, None, (), 0)
+                attempts.append(MemoryAttempt(MemoryWorkUnit(self, key), worker, now))
+                units[key] = record
+                self._enter(key, record)
+                continue
+            record = expand(stored)
             if control.max_retries and record[8] >= control.max_retries:
                 record = self._given_up(key, record, now)
             else:

@@ -140,9 +140,7 @@ class MemoryWorkUnit(api.WorkUnit):
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, MemoryWorkUnit)
-            and other.key == self.key
-            and other.spec is self.spec
+            isinstance(other, MemoryWorkUnit) and other.key == self.key and other.spec is self.spec
         )
 
     def __hash__(self) -> int:

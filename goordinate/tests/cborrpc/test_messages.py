@@ -241,6 +241,45 @@ def test_an_id_that_looks_like_a_method(name: bytes, dispatcher: Dispatcher) -> 
         assert answer == {b"id": name, b"result": 1}
 
 
+@pytest.mark.parametrize("order", ["pii", "ipi", "iip", "ppi", "pip", "ipp"])
+def test_a_method_that_is_only_in_the_data(
+    order: str, dispatcher: Dispatcher, target: Target
+) -> None:
+    pair = {"p": b"\x46params" + dumps([{b"method": b"echo"}]), "i": b"\x42id\x07"}
+    answer = dispatcher.answer(b"\xa3" + b"".join(pair[letter] for letter in order))
+    assert error_of(answer) == "a request should have a method"
+    assert target.calls == []
+
+
+@pytest.mark.parametrize("head", range(256))
+def test_a_name_counts_only_with_the_head_of_a_string(head: int, dispatcher: Dispatcher) -> None:
+    for name in (b"now", b"a_name_of_more_than_23_bytes", b""):
+        message = b"\xa3\x46params\x80\x42id\x07\x46method" + bytes([head]) + name
+        if head in (0x40 + len(name), 0x60 + len(name)) and len(name) < 24:
+            assert loads(dispatcher.answer(message))[b"id"] == 7
+        elif name:
+            with pytest.raises(DecodeError):
+                dispatcher.answer(message)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("request_id", [0, 23, 24, 2**32, None, b"id"])
+def test_usual_requests_are_read_in_one_pass(
+    order: tuple[bytes, ...],
+    request_id: object,
+    dispatcher: Dispatcher,
+    target: Target,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the data looks like, at least in the orders that clients send."""
+    data = {b"method": b"now"}
+    monkeypatch.delattr(Dispatcher, "_read")
+    params = [b"s", b"k", {b"data": data if order[0] == b"method" or order[2] == b"method" else 1}]
+    fields = {b"id": request_id, b"method": b"update", b"params": params}
+    assert loads(dispatcher.answer(dumps({key: fields[key] for key in order})))[b"id"] == request_id
+    assert len(target.calls) == 1
+
+
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
 @pytest.mark.parametrize(
     "doubled",

@@ -25,8 +25,7 @@ from goordinate.coordinate.lifecycle import (
     TOO_LATE,
 )
 from goordinate.coordinate.names import Name
-from goordinate.memory.work_unit import (
-    MemoryWorkUnit,
+from goordinate.memory.records import (
     PastAttempt,
     Record,
     data_of,
@@ -34,6 +33,7 @@ from goordinate.memory.work_unit import (
     free,
     with_data,
 )
+from goordinate.memory.work_unit import MemoryWorkUnit
 
 
 class MemoryAttempt(api.Attempt):

@@ -8,7 +8,7 @@ queues, the deadlines and the workers follow it there.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from goordinate.coordinate import api
@@ -16,36 +16,31 @@ from goordinate.coordinate.chaining import chained_units
 from goordinate.coordinate.errors import BadOutput, ChangedName, NoSuchWorkSpec, NoSuchWorkUnit
 from goordinate.coordinate.lifecycle import (
     AVAILABLE,
-    CHANGES,
     DELAYED,
     EXPIRED,
-    FAIL,
     FAILED,
     FINISH,
-    FINISHED,
-    KEEP,
-    LEASE,
     PENDING,
-    RELEASE,
-    RENEW,
-    RETRYABLE,
 )
 from goordinate.coordinate.names import Name, encoded, identity, printable
 from goordinate.coordinate.spec import PAUSED, Control, change_control, read_dictionary
 from goordinate.coordinate.unit_data import EMPTY_MAP, with_traceback
 from goordinate.memory.attempt import MemoryAttempt
+from goordinate.memory.ended import ENDED, EndedUnits
 from goordinate.memory.queues import STATES, UnitQueues, first
-from goordinate.memory.work_unit import (
-    MemoryWorkUnit,
+from goordinate.memory.records import (
     Record,
+    added_again,
     compact,
     data_of,
     ended,
     expand,
     free,
     leased,
+    updated,
     with_data,
 )
+from goordinate.memory.work_unit import MemoryWorkUnit
 
 if TYPE_CHECKING:
     from goordinate.memory.namespace import MemoryNamespace
@@ -67,9 +62,8 @@ class MemoryWorkSpec(api.WorkSpec):
         self._data = b""
         self._next_continuous = 0.0
         self._archived: dict[int, int] = {}
-        # Finished and failed units in the order of their ends, from the first archive() on.
-        self._ended: dict[int, dict[bytes, float]] = {}
-        #: key -> the unit, as `work_unit` says.
+        self._ended = EndedUnits()
+        #: key -> the unit, as `records` says.
         self.units: dict[bytes, bytes | Record] = {}
         self.queues = UnitQueues()
         self.destroyed = False
@@ -163,7 +157,11 @@ class MemoryWorkSpec(api.WorkSpec):
         for key, item, priority, delay in units.values():
             old = stored.get(key)
             if old is not None:
-                self._add_again(key, expand(old), item, priority, delay, now, restart)
+                not_before = now + delay if delay > 0 else None
+                self.replace(
+                    key,
+                    added_again(expand(old), key, item, priority, not_before, now, restart=restart),
+                )
             elif delay <= 0 and not priority:
                 # Nearly every unit there is: kept as its item, queued together below.
                 stored[key] = item
@@ -175,28 +173,6 @@ class MemoryWorkSpec(api.WorkSpec):
                 self._enter(key, record)
         self.queues.add_available(fresh)
         self._namespace.touch(self)
-
-    def _add_again(
-        self,
-        key: bytes,
-        record: Record,
-        item: bytes,
-        priority: float | None,
-        delay: float,
-        now: float,
-        restart: bool,
-    ) -> None:
-        # The name stays in the form in which it was first stored.
-        item = with_data(record[0], key, data_of(item, key))
-        if record[1] == PENDING and not restart:
-            after: Record = (*record[:2], priority or 0, *record[3:6], item, *record[7:])
-        else:
-            status = RETRYABLE if record[1] == PENDING else None
-            not_before = now + delay if delay > 0 else None
-            released = free(record, status, now, not_before=not_before)
-            kept = record[2] if restart else priority or 0
-            after = (item, released[1], kept, *released[3:])
-        self.replace(key, after)
 
     def replace(self, key: bytes, record: Record | None) -> None:
         """Put `record` in the place of the unit's present one; None: the unit is deleted."""
@@ -232,8 +208,8 @@ class MemoryWorkSpec(api.WorkSpec):
                 self._namespace.deadlines.discard((self, key), when)
             if worker is not None and started is not None:
                 self._namespace.release(worker, self, key, started)
-        elif status in self._ended:
-            self._ended[status].pop(key, None)
+        elif status != AVAILABLE:
+            self._ended.remove(key, status)
 
     def _enter(self, key: bytes, record: Record) -> None:
         _, status, priority, when, worker, *_ = record
@@ -243,8 +219,8 @@ class MemoryWorkSpec(api.WorkSpec):
                 self._namespace.deadlines.add((self, key), when)
             if worker is not None:
                 self._namespace.hold(worker, self, key)
-        elif status in self._ended and when is not None:
-            self._ended[status][key] = when
+        elif status != AVAILABLE and when is not None:
+            self._ended.add(key, status, when)
 
     def due(self, key: bytes | None, now: float) -> None:
         """The time of a unit, or of the next continuous one (no key), has come."""
@@ -341,7 +317,7 @@ class MemoryWorkSpec(api.WorkSpec):
         self.units = {}
         self.queues = UnitQueues()
         self._archived = {}
-        self._ended = {}
+        self._ended = EndedUnits()
         self._namespace.touch(self)
         return count
 
@@ -365,37 +341,15 @@ class MemoryWorkSpec(api.WorkSpec):
         stored = self.units.get(key)
         if stored is None:
             raise NoSuchWorkUnit(name)
-        before = record = expand(stored)
-        if data is not None:
-            record = (with_data(record[0], key, data), *record[1:6], None, *record[7:])
+        before = expand(stored)
+        if worker is not None:
+            worker = self._namespace.name_of_worker(worker)
         end = None if lease is None else now + lease
-        if status is not None:
-            effect = CHANGES[record[1], status]
-        else:
-            effect = RENEW if record[1] == PENDING else KEEP
-        if effect in (FINISH, FAIL):
-            record = ended(record, status or FINISHED, now)
-        elif effect == LEASE:
-            if end is None and record[1] in (FINISHED, FAILED):
-                end = record[3]  # as the original: a lease that is over already
-            record = leased(record, record[4], now, end)
-        elif effect == RELEASE:
-            record = free(record, RETRYABLE if record[1] == PENDING else None, now)
-        elif effect == RENEW:
-            record = self._renewed(record, now, end, worker if status is not None else None)
+        record, effect = updated(before, key, status, end, data, worker, now)
         if record is not before:
             self.replace(key, record)
         if effect == FINISH:
             self.chain(key, record, inherit=True)
-
-    def _renewed(
-        self, record: Record, now: float, end: float | None, worker: Name | None
-    ) -> Record:
-        if end is None:
-            end = record[3]
-        if worker is None or (record[4] is not None and identity(record[4]) == identity(worker)):
-            return (*record[:3], end, *record[4:])
-        return leased(record, self._namespace.name_of_worker(worker), now, end)
 
     def chain(self, key: bytes, record: Record, *, inherit: bool) -> None:
         """Add the output of a unit that has finished to the next work spec.
@@ -430,26 +384,21 @@ class MemoryWorkSpec(api.WorkSpec):
         now = self.moment()
         if keep is None and max_age is None:
             return 0
-        if not self._ended:
-            self._ended = {status: self._in_order_of_end(status) for status in (FINISHED, FAILED)}
+        if not self._ended.kept:
+            self._ended.keep(self._ends())
         dropped = 0
-        for status, ended_at in self._ended.items():
-            over = 0 if keep is None else max(0, len(ended_at) - keep)
-            doomed = []
-            for index, (key, when) in enumerate(ended_at.items()):
-                # The oldest come first, so the walk ends at the first unit that stays.
-                if index >= over and (max_age is None or now - when <= max_age):
-                    break
-                doomed.append(key)
-            for key in doomed:
+        for status in ENDED:
+            keys = self._ended.doomed(status, keep, None if max_age is None else now - max_age)
+            for key in keys:
                 self.replace(key, None)
-            self._archived[status] = self._archived.get(status, 0) + len(doomed)
-            dropped += len(doomed)
+            self._archived[status] = self._archived.get(status, 0) + len(keys)
+            dropped += len(keys)
         return dropped
 
-    def _in_order_of_end(self, status: int) -> dict[bytes, float]:
-        ends = ((key, expand(self.units[key])[3]) for key in self.queues.by_key((status,), b""))
-        return dict(sorted(((k, when or 0.0) for k, when in ends), key=lambda end: end[1]))
+    def _ends(self) -> Iterator[tuple[int, bytes, float]]:
+        for status in ENDED:
+            for key in self.queues.by_key((status,), b""):
+                yield status, key, expand(self.units[key])[3] or 0.0
 
     # --- handing out ---------------------------------------------------------------------------
 

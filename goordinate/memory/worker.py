@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from goordinate.coordinate import api
 from goordinate.coordinate.names import Name, identity
 from goordinate.memory.attempt import MemoryAttempt
-from goordinate.memory.work_unit import MemoryWorkUnit, expand
+from goordinate.memory.records import expand
+from goordinate.memory.work_unit import MemoryWorkUnit
 
 if TYPE_CHECKING:
     from goordinate.memory.namespace import MemoryNamespace

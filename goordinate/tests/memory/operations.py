@@ -29,8 +29,8 @@ from goordinate.coordinate.names import Name, identity
 from goordinate.coordinate.spec import PAUSED, RUNNABLE
 from goordinate.memory import MemoryBackend
 from goordinate.memory.queues import STATES
+from goordinate.memory.records import Record, expand
 from goordinate.memory.work_spec import MemoryWorkSpec
-from goordinate.memory.work_unit import Record, expand
 from goordinate.tests.conformance.clock import Clock
 
 #: Seconds between two attempts, which are told apart by their start times.

@@ -22,7 +22,7 @@ from goordinate.coordinate.lifecycle import (
 )
 from goordinate.coordinate.names import identity
 from goordinate.memory.queues import STATES
-from goordinate.memory.work_unit import compact, expand
+from goordinate.memory.records import compact, expand
 from goordinate.memory.worker import WORKER_ATTEMPTS_KEPT, MemoryWorker
 from goordinate.tests.memory.operations import Operations
 

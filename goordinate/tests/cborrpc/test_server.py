@@ -34,6 +34,10 @@ ASKED = bytes.fromhex(
 ANSWERED = bytes.fromhex("d818 51 a2 426964 01 46726573756c74 d880 82 80 f6")
 
 LARGE = 8 * 2**20
+"""Bytes, more than are read or sent at once."""
+
+HUGE = 64 * 2**20
+"""Bytes, more than the system takes for a client that does not read."""
 
 
 class Methods:
@@ -295,8 +299,8 @@ def test_clients_may_go_at_any_time(
 def test_a_client_that_goes_while_it_is_answered(start: Start) -> None:
     server = start()
     with Peer(server) as peer:
-        peer.send(frame(request("large", LARGE)) * 3)
-        peer.sock.recv(1)
+        peer.ask("large", HUGE)
+        peer.receive(1)
     assert is_served(server)
     while server._connections:
         gevent.sleep(0)
@@ -359,8 +363,7 @@ def test_a_large_answer_to_a_client_that_does_not_read_delays_nobody(start: Star
 def test_a_client_that_does_not_read_is_not_read_from(start: Start, methods: Methods) -> None:
     server = start()
     with Peer(server) as slow, Peer(server) as other:
-        slow.ask("large", LARGE)
-        slow.ask("large", LARGE)
+        slow.ask("large", HUGE)
         slow.send(b"".join(frame(request("busy", n)) for n in range(10)))
         for number in range(100):
             assert other.call("echo", number) == number
@@ -437,13 +440,13 @@ def test_stop_is_noticed_by_clients_as_a_lost_connection(start: Start) -> None:
 def test_stop_cuts_off_a_client_that_does_not_read(start: Start) -> None:
     server = start()
     with Peer(server) as slow:
-        slow.ask("large", LARGE)
+        slow.ask("large", HUGE)
         slow.sock.recv(1)
         started = time.monotonic()
         server.stop(0.1)
         assert time.monotonic() - started < DEADLINE / 2
         assert not server._connections
-        assert len(slow.rest()) < LARGE
+        assert len(slow.rest()) < HUGE
 
 
 def test_serve_forever_ends_with_stop(methods: Methods) -> None:

@@ -1,0 +1,235 @@
+"""Rows that compare processor time per call, or per work unit, of the floor, ours and the original.
+
+Each case starts a new server, fills it outside of what is measured, and runs one load. The
+connections wait for each answer before they ask again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench_load import request
+from bench_rounds import UNITS_A_CALL, Bench, Sample, add_units, figures, least, sample
+from bench_table import Line, at_least, at_most, report
+
+#: Calls, or units, in one load, so that each takes the server about two seconds.
+CALLS = {"floor": 150_000, "ours": 80_000, "original": 20_000}
+UNITS = {"ours": 30_000, "original": 6_000}
+MILLION = 1_000_000
+TOP_UP = 20
+
+#: What a worker sends and gets for one unit of work: the floor is given requests and answers of
+#: these sizes. `loadgen.c` writes the same.
+DATA = {b"data": bytes(32)}
+GET_WORK = request(
+    "get_work", b"worker-000000", {b"lease_time": 900, b"available_gb": 7, b"max_jobs": 1}
+)
+FINISH = request("update_work_unit", b"spec00", b"u000000000000", {b"status": 4, b"data": DATA})
+SMALL_ANSWER, WORK_ANSWER = 20, 60  # bytes; get_work's is 98, update_work_unit's 20
+
+
+def generator(bench: Bench) -> list[Line]:
+    """That the load generator is faster than the floor, so faster than anything measured."""
+
+    def floor() -> Sample:
+        with bench.server("floor") as server:
+            return sample(server, connections=16, count=bench.sized(CALLS["floor"]))
+
+    best = least(bench.rounds, {"floor": floor})["floor"][0]
+    own = best.result.cpu_seconds / best.result.calls * 1e6
+    return [
+        at_most(
+            "load generator: its time a call in place of the floor's",
+            1,
+            1,
+            own / best.us,
+            "x",
+            f"generator {own:.3g} us, floor {best.us:.3g} us; "
+            f"{best.result.calls / best.result.seconds:,.0f} calls/s, server core "
+            f"{best.busy:.0%} busy, load core {best.result.cpu_seconds / best.result.seconds:.0%}",
+        )
+    ]
+
+
+def small(bench: Bench, connections: int) -> list[Line]:
+    """The smallest RPC, list_work_specs({}) with no specs."""
+
+    def case(kind: str) -> Sample:
+        with bench.server(kind, specs=0, answer_bytes=SMALL_ANSWER) as server:
+            return sample(server, connections=connections, count=bench.sized(CALLS[kind]))
+
+    # The original resets connections when 800 come.
+    kinds = bench.kinds("floor", "ours", *["original"] * (connections < 100))
+    samples = least(bench.rounds, {kind: partial(case, kind) for kind in kinds})
+    best = {kind: taken[0].us for kind, taken in samples.items()}
+    return [
+        at_least(
+            f"smallest RPC, {connections} connections: floor / ours",
+            0.50,
+            0.65,
+            best["floor"] / best["ours"],
+            figures(samples),
+        )
+    ]
+
+
+def _work(bench: Bench, kind: str, connections: int, specs: int = 1) -> Sample:
+    if kind == "floor":
+        count = bench.sized(CALLS["floor"])
+        with bench.server(kind, answer_bytes=WORK_ANSWER) as server:
+            return sample(server, [GET_WORK, FINISH], connections=connections, count=count)
+    units = bench.sized(UNITS[kind])
+    with bench.server(kind, specs) as server:
+        # Some more than are taken, so that no call finds nothing.
+        add_units(server, units + specs * UNITS_A_CALL, specs)
+        return sample(server, mode="work", connections=connections, count=units)
+
+
+def work(bench: Bench, connections: int) -> list[Line]:
+    """get_work, then update_work_unit to FINISHED with data; the cost is of one RPC."""
+    kinds = bench.kinds("floor", "ours", *["original"] * (connections < 100))
+    samples = least(
+        bench.rounds, {kind: partial(_work, bench, kind, connections) for kind in kinds}
+    )
+    best = {kind: taken[0].us for kind, taken in samples.items()}
+    bar, reach = (0.35, 0.50) if connections < 100 else (0.30, 0.45)
+    lines = [
+        at_least(
+            f"get_work + finish with data, {connections} connections: floor / ours",
+            bar,
+            reach,
+            best["floor"] / best["ours"],
+            figures(samples),
+        )
+    ]
+    if "original" in best:
+        lines.append(
+            at_least(
+                "get_work + finish: original / ours",
+                3,
+                5,
+                best["original"] / best["ours"],
+                f"{connections} connections, as above",
+            )
+        )
+    if connections >= 100:
+        fair = min((s.result for s in samples["ours"]), key=lambda r: r.p99_us / r.mean_us)
+        lines.append(
+            at_most(
+                f"fairness, {connections} busy connections: p99 over mean latency",
+                3,
+                2,
+                fair.p99_us / fair.mean_us,
+                "x",
+                f"mean {fair.mean_us / 1e3:.3g} ms, p99 {fair.p99_us / 1e3:.3g} ms",
+            )
+        )
+    return lines
+
+
+def specs(bench: Bench) -> list[Line]:
+    """40 work specs, with as many units together, in place of one."""
+    cases = {
+        f"{kind}, {count}": partial(_work, bench, kind, 16, count)
+        for kind in bench.kinds("ours", "original")
+        for count in (1, 40)
+    }
+    samples = least(bench.rounds, cases)
+    best = {name: taken[0].us for name, taken in samples.items()}
+    return [
+        at_least(
+            "get_work + finish, 40 specs in place of one: one / 40",
+            0.75,
+            0.95,
+            best["ours, 1"] / best["ours, 40"],
+            figures(samples),
+        )
+    ]
+
+
+def waiting(bench: Bench) -> list[Line]:
+    """A million waiting units in place of a thousand.
+
+    To keep a thousand waiting, each connection adds 20 units after every 20 that it finished, in
+    both cases; the cost of that is in what is compared.
+    """
+
+    def case(units: int) -> Sample:
+        with bench.server("ours") as server:
+            add_units(server, units)
+            return sample(
+                server,
+                mode="work",
+                connections=16,
+                count=bench.sized(UNITS["ours"]),
+                top_up=TOP_UP,
+                first=10**9,
+            )
+
+    many = bench.sized(MILLION)
+    samples = least(
+        min(bench.rounds, 3), {f"{n:,} waiting": partial(case, n) for n in (1_000, many)}
+    )
+    few_us, many_us = (taken[0].us for taken in samples.values())
+    return [
+        at_least(
+            f"get_work + finish, {many:,} waiting units in place of 1,000: 1,000 / {many:,}",
+            0.85,
+            1,
+            few_us / many_us,
+            figures(samples),
+        )
+    ]
+
+
+def add(bench: Bench) -> list[Line]:
+    """add_work_units in thousands: the cost of a unit on the way to a million."""
+
+    def case(kind: str, units: int, scatter: bool = False) -> Sample:
+        with bench.server(kind) as server:
+            return sample(
+                server, per_unit=True, mode="add", count=units, batch=UNITS_A_CALL, scatter=scatter
+            )
+
+    units = bench.sized(MILLION)
+    fewer = bench.sized(bench.original_units)
+    cases = {
+        "ours": partial(case, "ours", units),
+        "ours, keys in no order": partial(case, "ours", units, scatter=True),
+    }
+    if bench.has_original:
+        cases["original"] = partial(case, "original", fewer)
+    samples = least(min(bench.rounds, 3), cases)
+    ours = samples["ours"][0].us
+    measure = f"add, a unit, on the way to {units:,}"
+    if not bench.has_original:
+        return [report(measure, f"{ours:.3g} us", figures(samples))]
+    return [
+        at_least(
+            f"{measure}: original / ours",
+            4,
+            8,
+            samples["original"][0].us / ours,
+            f"{figures(samples)}; the original to {fewer:,} units",
+        )
+    ]
+
+
+def batch(bench: Bench) -> list[Line]:
+    """get_work of 100, and the 100 finishes as one list of requests; the cost is of one unit."""
+
+    def case(kind: str) -> Sample:
+        units = bench.sized(UNITS[kind] * 2)
+        with bench.server(kind) as server:
+            add_units(server, units + UNITS_A_CALL)
+            return sample(
+                server, per_unit=True, mode="batch", batch=100, connections=16, count=units
+            )
+
+    kinds = bench.kinds("ours", "original")
+    samples = least(bench.rounds, {kind: partial(case, kind) for kind in kinds})
+    best = {kind: taken[0].us for kind, taken in samples.items()}
+    measured = f"{best['ours']:.3g} us a unit"
+    if "original" in best:
+        measured += f"; original / ours {best['original'] / best['ours']:.3g}"
+    return [report("get_work of 100, the finishes as one batch", measured, figures(samples))]

@@ -1,0 +1,239 @@
+"""Rows at a million work units, and at ten thousand connections: memory, single calls, pauses.
+
+All are of our daemon; the times of single calls are taken by the caller. The work spec spec00
+has the million; 39 more have a thousand each where a row has to do with all specs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from bench_load import Load, Result, ask, batch_request, request, run_load
+from bench_rounds import UNITS_A_CALL, Bench, add_units, spec_name
+from bench_servers import LOAD_CORE, BenchError, Server, output_of
+from bench_table import Line, at_most, report, short
+
+MILLION = 1_000_000
+SPECS = 40
+REPEATS = 1_000
+PAGE = 1_000
+PAGES = 20
+IDLE, BUSY = 10_000, 800
+PAUSE_RUNS = 3
+PROBE_EVERY_US = 1_000
+AVAILABLE = 1
+
+
+def _key(number: int) -> bytes:
+    return b"u%012d" % number
+
+
+def memory(bench: Bench) -> list[Line]:
+    """Resident bytes a unit: what the daemon grew by while a million came in, and were finished."""
+    units = bench.sized(MILLION)
+    with bench.server("ours") as server:
+        empty = server.resident_bytes()
+        add_units(server, units)
+        waiting = (server.resident_bytes() - empty) / units
+        done = run_load(server.port, mode="batch", batch=100, connections=16, count=units)
+        if done.units != units:
+            raise BenchError(f"of {units} units {done.units} were finished")
+        finished = (server.resident_bytes() - empty) / units
+    payload = "of which 53 are key and data"
+    return [
+        at_most(
+            f"resident bytes a waiting unit, at {units:,}", 256, 200, waiting, "bytes", payload
+        ),
+        at_most(
+            "resident bytes a finished unit with one attempt", 512, 350, finished, "bytes", payload
+        ),
+    ]
+
+
+def calls(bench: Bench) -> list[Line]:
+    """Single calls at a million units: one caller, one call after the other."""
+    units = bench.sized(MILLION)
+    middle = range(units // 2, units // 2 + REPEATS)
+    summary = batch_request(("count_work_units", spec_name(i)) for i in range(SPECS))
+    frames: dict[str, list[bytes]] = {
+        "count": [request("count_work_units", spec_name(0))],
+        f"summary of all specs (count_work_units of {SPECS}, one batch)": [summary],
+        "prioritize one": [
+            request(
+                "prioritize_work_units",
+                spec_name(0),
+                {b"work_unit_keys": [_key(i)], b"priority": 5},
+            )
+            for i in middle
+        ],
+        "delete one": [
+            request("del_work_units", spec_name(0), {b"work_unit_keys": [_key(i)]}) for i in middle
+        ],
+        "get_work": [request("get_work", b"worker-000000", {b"max_jobs": 1})],
+    }
+    with bench.server("ours", SPECS) as server:
+        _fill_all(server, units)
+        return [
+            _milliseconds(f"{name}, at {units:,}", run_load(server.port, sent, count=REPEATS))
+            for name, sent in frames.items()
+        ]
+
+
+def _fill_all(server: Server, units: int) -> None:
+    add_units(server, units)
+    add_units(server, SPECS * UNITS_A_CALL, SPECS, first=10**10)
+
+
+def _milliseconds(measure: str, result: Result) -> Line:
+    return at_most(
+        measure,
+        1,
+        0.3,
+        result.p50_us / 1e3,
+        "ms",
+        f"median; p99 {short(result.p99_us / 1e3)} ms, longest {short(result.max_us / 1e3)} ms",
+    )
+
+
+def pages(bench: Bench) -> list[Line]:
+    """Pages from the middle and get_work of 1,000: the time until the client has decoded them."""
+    units = bench.sized(MILLION)
+    page: dict[bytes, object] = {b"start": _key(units // 2), b"limit": PAGE}
+    asked: dict[str, tuple[str, object, dict[bytes, object]]] = {
+        "page of 1,000 from the middle": ("get_work_units", spec_name(0), page),
+        "the same, by state": ("get_work_units", spec_name(0), {**page, b"state": AVAILABLE}),
+        "get_work of 1,000": ("get_work", b"worker-000000", {b"max_jobs": PAGE}),
+    }
+    lines = []
+    with bench.server("ours", SPECS) as server:
+        _fill_all(server, units)
+        for name, (method, about, options) in asked.items():
+            alone = run_load(server.port, [request(method, about, options)], count=PAGES)
+            if bench.has_original:
+                whose = "the Python 2 client's"
+                times = _python2_times(bench, server, method, about, options)
+            else:
+                whose = "our own"
+                times = _times(partial(ask, server.port, method, about, options))
+            lines.append(
+                at_most(
+                    f"{name}, at {units:,}",
+                    25,
+                    10,
+                    median(times),
+                    "ms",
+                    f"median with {whose} decoding, longest {short(max(times))} ms; "
+                    f"without decoding {short(alone.p50_us / 1e3)} ms",
+                )
+            )
+    return lines
+
+
+def _times(call: Callable[[], object]) -> list[float]:
+    """Milliseconds of each of PAGES calls."""
+    times = []
+    for _ in range(PAGES):
+        start = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def _python2_times(
+    bench: Bench, server: Server, method: str, about: object, options: dict[bytes, object]
+) -> list[float]:
+    """The same, by the client of the original in its Python 2.7."""
+    call = json.dumps(
+        [method, _text(about), {name.decode(): _text(v) for name, v in options.items()}]
+    )
+    program = str(Path(__file__).with_name("bench_python2.py"))
+    assert bench.pythons.original
+    command = ["taskset", "-c", str(LOAD_CORE), bench.pythons.original, program]
+    output = output_of([*command, str(server.port), str(PAGES), call])
+    if not output:
+        raise BenchError(f"the Python 2 client failed at {method}")
+    times: list[float] = json.loads(output)
+    return times
+
+
+def _text(value: object) -> object:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def pauses(bench: Bench) -> list[Line]:
+    """What another client's small call takes while a million units come in and are worked off.
+
+    It asks list_work_specs({}) at most once a millisecond. The units come over one connection in
+    thousands, and are worked off by 16 connections, each unit with get_work and update_work_unit.
+    """
+    units = bench.sized(MILLION)
+    coming: list[Result] = []
+    going: list[Result] = []
+    for _ in range(PAUSE_RUNS):
+        with bench.server("ours") as server:
+            coming.append(
+                _probe(server, mode="add", batch=UNITS_A_CALL, connections=1, count=units)
+            )
+            going.append(_probe(server, mode="work", connections=16, count=units))
+    lines = []
+    for when, probes in (("come in", coming), ("are worked off", going)):
+        what = f"another client's small call while {units:,} units {when}"
+        p99s = sorted(probe.p99_us / 1e3 for probe in probes)
+        longest = sorted(probe.max_us / 1e3 for probe in probes)
+        of = f"least of {PAUSE_RUNS} runs; "
+        lines += [
+            at_most(f"{what}: p99", 20, 5, p99s[0], "ms", f"{of}others {_list(p99s[1:])}"),
+            at_most(
+                f"{what}: longest", 100, 20, longest[0], "ms", f"{of}others {_list(longest[1:])}"
+            ),
+        ]
+    return lines
+
+
+def _list(values: Iterable[float]) -> str:
+    return ", ".join(f"{short(value)} ms" for value in values)
+
+
+def _probe(server: Server, **options: object) -> Result:
+    """The figures of the small calls beside a load."""
+    with Load(server.port, every=PROBE_EVERY_US) as probe, Load(server.port, **options) as load:
+        probe.go()
+        load.go()
+        load.result()
+        probe.stop()
+        return probe.result()
+
+
+def idle(bench: Bench) -> list[Line]:
+    """10,000 connections that wait, and 800 that get and finish work among them."""
+    units = bench.sized(30_000)
+    waiting = IDLE // 10 if bench.quick else IDLE
+    with bench.server("ours") as server:
+        add_units(server, units + UNITS_A_CALL)
+        before = server.resident_bytes()
+        with Load(server.port, mode="work", connections=BUSY, idle=waiting, count=units) as load:
+            each = (server.resident_bytes() - before) / (waiting + BUSY) / 1024
+            load.go()
+            result = load.result()
+    measure = f"{waiting:,} idle connections, {BUSY} busy among them"
+    return [
+        report(
+            f"{measure}: served",
+            "yes",
+            f"{result.calls:,} calls of the busy ones, and two of each idle one, all answered; "
+            f"mean {short(result.mean_us / 1e3)} ms, p99 {short(result.p99_us / 1e3)} ms",
+        ),
+        at_most(
+            f"{measure}: memory of each",
+            40,
+            20,
+            each,
+            "KB",
+            "what all of them added, divided by them",
+        ),
+    ]

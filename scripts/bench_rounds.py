@@ -1,0 +1,116 @@
+"""How a cost is taken: what a run of the bench was asked for, and the least of several rounds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bench_load import Load, Result, ask, run_load
+from bench_servers import BenchError, Pythons, Server, running
+
+QUICK = 20
+"""By how much --quick makes the sizes smaller."""
+
+UNITS_A_CALL = 1000
+"""Work units in one add_work_units."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a run was asked for."""
+
+    pythons: Pythons
+    rounds: int
+    quick: bool
+    original_units: int
+
+    @property
+    def has_original(self) -> bool:
+        """Whether the original can be measured."""
+        return self.pythons.original is not None
+
+    def sized(self, n: int) -> int:
+        """A size, smaller with --quick; a multiple of UNITS_A_CALL."""
+        return max(UNITS_A_CALL, n // QUICK // UNITS_A_CALL * UNITS_A_CALL) if self.quick else n
+
+    def kinds(self, *kinds: str) -> list[str]:
+        """These kinds of servers, without the original when there is none."""
+        return [kind for kind in kinds if kind != "original" or self.has_original]
+
+    @contextlib.contextmanager
+    def server(self, kind: str, specs: int = 1, answer_bytes: int = 20) -> Iterator[Server]:
+        """A new server, with the work specs spec00, spec01, .. when it is not the floor."""
+        with running(kind, self.pythons, answer_bytes) as server:
+            if kind != "floor":
+                for i in range(specs):
+                    ask(server.port, "set_work_spec", work_spec(i))
+            yield server
+
+
+def spec_name(i: int) -> bytes:
+    """The name that loadgen.c adds units under."""
+    return b"spec%02d" % i
+
+
+def work_spec(i: int) -> dict[bytes, object]:
+    """A work spec such as workers run."""
+    return {
+        b"name": spec_name(i),
+        b"min_gb": 1,
+        b"module": b"pipeline.steps",
+        b"run_function": b"run_step",
+        b"config": {b"retries": 3},
+    }
+
+
+def add_units(server: Server, count: int, specs: int = 1, first: int = 0) -> Result:
+    """Add units, in order of keys, over one connection."""
+    return run_load(
+        server.port, mode="add", count=count, batch=UNITS_A_CALL, specs=specs, first=first
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The cost of one load to the server, in microseconds of its processor for one of `calls`."""
+
+    us: float
+    busy: float  # share of its core that the server used
+    result: Result
+
+    @property
+    def rate(self) -> float:
+        """Calls a second of processor time: what one core full of this gives."""
+        return 1e6 / self.us
+
+
+def sample(
+    server: Server, frames: Iterable[bytes] = (), /, *, per_unit: bool = False, **options: object
+) -> Sample:
+    """Run a load and take what it cost the server, by the call or by the work unit."""
+    with Load(server.port, frames, **options) as load:
+        before = server.processor_seconds()
+        load.go()
+        result = load.result()
+        spent = server.processor_seconds() - before
+    calls = result.units if per_unit else result.calls
+    if not calls or spent <= 0:
+        raise BenchError("too small a load to measure")
+    return Sample(spent / calls * 1e6, spent / result.seconds, result)
+
+
+def least(rounds: int, cases: Mapping[str, Callable[[], Sample]]) -> dict[str, list[Sample]]:
+    """Samples of each case by rising cost; the cases take turns, round by round."""
+    samples: dict[str, list[Sample]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            samples[name].append(case())
+    return {name: sorted(taken, key=lambda s: s.us) for name, taken in samples.items()}
+
+
+def figures(samples: Mapping[str, list[Sample]], unit: str = "us") -> str:
+    """The least costs, and the spread of the rounds: "floor 12.5 us (..14.1)"."""
+    return "; ".join(
+        f"{name} {taken[0].us:.3g} {unit} (..{taken[-1].us:.3g})" for name, taken in samples.items()
+    )

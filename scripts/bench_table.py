@@ -1,0 +1,169 @@
+"""The table of measures: its lines, its bars, and docs/performance.md around it.
+
+Only the lines between the two markers of docs/performance.md are written; the text around them is
+kept, and made from INTRODUCTION when there is no file yet.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_servers import ROOT, Pythons, output_of
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+BEGIN = "<!-- table begins: written by scripts/bench.py --write -->"
+END = "<!-- table ends -->"
+HEADINGS = ("measure", "bar", "reach for", "measured", "met", "the figures behind it")
+
+INTRODUCTION = f"""\
+# Performance
+
+The table below is printed by
+
+    python scripts/bench.py
+
+and one row of it by `python scripts/bench.py ROW` (`--list` names the rows, `--write` writes this
+file). It needs Linux, two processor cores and a C compiler; gevent and this package must be
+importable. With `GOORDINATE_ORIGINAL_PYTHON` naming a Python 2.7 that has the original
+(`pip install coordinate`), the original is measured beside ours.
+
+How it is measured:
+
+- The server runs on one core, all load on another. What counts is the processor time of the
+  server, user and system, from `/proc/PID/stat`, divided by the calls. Other work on the machine
+  changes it less than it changes throughput; still, every figure is the least of several rounds,
+  in which the servers take turns, each time started anew.
+- What is compared with the bar is a ratio within one run. The floor is a gevent `StreamServer`
+  that does one `recv` and one `send` of a fixed frame a request (`scripts/bench_floor.py`): no
+  server on gevent can cost less. Its requests and answers are of the sizes of those it is compared
+  with.
+- The load is `scripts/loadgen.c`: any number of connections, each with one request outstanding,
+  in one epoll loop. The requests are those that a Python 2 worker sends. The row `generator` checks
+  that it is not the bottleneck: what one call costs it is compared with what the same call costs
+  the floor, which no measured server undercuts.
+- A unit has a key of 13 bytes and 40 bytes of encoded data. It is finished with 40 bytes of data.
+
+{BEGIN}
+{END}
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table; `met` is None for what is only reported."""
+
+    measure: str
+    bar: str
+    reach: str
+    measured: str
+    met: bool | None
+    figures: str
+
+
+def short(value: float) -> str:
+    """Three digits, or all of a large number's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def at_least(measure: str, bar: float, reach: float, value: float, figures: str) -> Line:
+    """A ratio that has to be as large as its bar."""
+    return Line(measure, f"{bar:g}", f"{reach:g}", f"{value:.2f}", value >= bar, figures)
+
+
+def at_most(measure: str, bar: float, reach: float, value: float, unit: str, figures: str) -> Line:
+    """A figure that has to be as small as its bar."""
+    measured = f"{short(value)} {unit}"
+    return Line(measure, f"{bar:g} {unit}", f"{reach:g}", measured, value <= bar, figures)
+
+
+def report(measure: str, measured: str, figures: str = "") -> Line:
+    """A line without a bar, or one that could not be measured."""
+    return Line(measure, "", "", measured, None, figures)
+
+
+def failure(measure: str, reason: str) -> Line:
+    """A row that was tried and gave no figures."""
+    return Line(measure, "", "", "failed", False, reason)
+
+
+def render(lines: Iterable[Line]) -> str:
+    """The lines as a Markdown table with aligned columns."""
+    met = {True: "yes", False: "**no**", None: ""}
+    rows: list[Sequence[str]] = [HEADINGS]
+    rows += [
+        (line.measure, line.bar, line.reach, line.measured, met[line.met], line.figures)
+        for line in lines
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in rows
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _commit() -> str:
+    commit = output_of(["git", "rev-parse", "--short=12", "HEAD"])
+    changed = output_of(["git", "status", "--porcelain", "--untracked-files=no"])
+    return (commit or "none") + (" and changes that are not committed" if changed else "")
+
+
+def _ours(pythons: Pythons) -> str:
+    program = (
+        "import gevent, goordinate, platform as p;"
+        "print('goordinate', goordinate.__version__, 'on', p.python_implementation(),"
+        " p.python_version(), 'with gevent', gevent.__version__, gevent.config.loop.__module__)"
+    )
+    return output_of([pythons.ours, "-c", program], cwd=pythons.source)
+
+
+def _original(pythons: Pythons) -> str:
+    if pythons.original is None:
+        return "not measured: GOORDINATE_ORIGINAL_PYTHON names no Python 2.7 that has it"
+    program = (
+        "import pkg_resources as r, platform as p;"
+        "print('coordinate %s on Python %s' % (r.get_distribution('coordinate').version,"
+        " p.python_version()))"
+    )
+    return output_of([pythons.original, "-c", program])
+
+
+def circumstances(pythons: Pythons, command: str, seconds: float, load: float) -> str:
+    """Where, when and of what the figures are, as a Markdown list.
+
+    `load` is the load average before the start: what else the machine had to do.
+    """
+    facts = {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}; load average before the start {load:.1f}",
+        "ours": _ours(pythons),
+        "original": _original(pythons),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": _commit(),
+        "command": f"`{command}`, {seconds / 60:.0f} minutes",
+    }
+    return "\n".join(f"- {name}: {fact}" for name, fact in facts.items())
+
+
+def write(text: str) -> Path:
+    """Put the text between the markers of docs/performance.md; return its path."""
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    document = DOCUMENT.read_text() if DOCUMENT.exists() else INTRODUCTION
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{DOCUMENT} has not the two lines {BEGIN} and {END}")
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    return DOCUMENT

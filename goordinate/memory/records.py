@@ -164,7 +164,9 @@ def updated(
     `end` is that of the lease asked for. What stays as it is stays the same object.
     """
     if data is not None:
-        record = (with_data(record[0], key, data), *record[1:6], None, *record[7:])
+        _, now_in, priority, when, holder, started, _, past, lapses = record
+        item = with_data(record[0], key, data)
+        record = (item, now_in, priority, when, holder, started, None, past, lapses)
     if status is None:
         effect = RENEW if record[1] == PENDING else KEEP
         worker = None

@@ -201,8 +201,8 @@ class MemoryWorkSpec(api.WorkSpec):
                 self._namespace.deadlines.add((self, key), record[3])
 
     def _leave(self, key: bytes, record: Record) -> None:
-        _, status, priority, when, worker, started, *_ = record
-        self.queues.remove(key, status, priority)
+        status, when, worker, started = record[1], record[3], record[4], record[5]
+        self.queues.remove(key, status, record[2])
         if status in (PENDING, DELAYED):
             if when is not None:
                 self._namespace.deadlines.discard((self, key), when)
@@ -212,8 +212,8 @@ class MemoryWorkSpec(api.WorkSpec):
             self._ended.remove(key, status)
 
     def _enter(self, key: bytes, record: Record) -> None:
-        _, status, priority, when, worker, *_ = record
-        self.queues.add(key, status, priority)
+        status, when, worker = record[1], record[3], record[4]
+        self.queues.add(key, status, record[2])
         if status in (PENDING, DELAYED):
             if when is not None:
                 self._namespace.deadlines.add((self, key), when)

@@ -22,14 +22,9 @@ import pytest
 from goordinate.coordinate.graph import Graph, classify
 from goordinate.coordinate.scheduler import Offer, Scheduler
 from goordinate.tests.coordinate.stub_spec import StubSpec, Tickets, answers, chances
+from goordinate.tests.original import original_python
 
-VARIABLE = "GOORDINATE_ORIGINAL_PYTHON"
-PYTHON = os.environ.get(VARIABLE)
-if not PYTHON:
-    pytest.skip(
-        f"set {VARIABLE} to a Python 2.7 interpreter that has coordinate==0.1.5 to compare with it",
-        allow_module_level=True,
-    )
+pytestmark = pytest.mark.original
 
 GRAPHS = 2_000
 STATES = 8
@@ -196,9 +191,8 @@ def text(names: Any) -> Any:
 
 def original(lines: list[str]) -> list[dict[str, Any]]:
     """What the original answers to each line."""
-    assert PYTHON is not None
     run = subprocess.run(
-        [PYTHON, "-c", PROGRAM],
+        [original_python(), "-c", PROGRAM],
         input="\n".join(lines),
         capture_output=True,
         text=True,

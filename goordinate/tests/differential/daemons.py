@@ -9,14 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 import yaml
 
 import goordinate
 from goordinate.tests.connection import Connection
-
-#: The environment variable that names a Python 2.7 with the package `coordinate` installed.
-ORIGINAL_PYTHON = "GOORDINATE_ORIGINAL_PYTHON"
+from goordinate.tests.original import original_python
 
 #: Seconds a daemon gets to start.
 DEADLINE = 30.0
@@ -28,18 +25,9 @@ ATTEMPTS = 5
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(goordinate.__file__).parent.parent)}
 
 
-def require_original() -> None:
-    """Skip the test module that calls this if there is no original to compare with."""
-    if not os.environ.get(ORIGINAL_PYTHON):
-        pytest.skip(
-            f"set {ORIGINAL_PYTHON} to a Python 2.7 interpreter that has coordinate==0.1.5",
-            allow_module_level=True,
-        )
-
-
 def original_command() -> list[str]:
-    """What starts the original; the variable must be set."""
-    return [os.environ[ORIGINAL_PYTHON], "-m", "coordinate.run"]
+    """What starts the original."""
+    return [original_python(), "-m", "coordinate.run"]
 
 
 def our_command() -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from goordinate.tests.differential.conftest import StartPair
-from goordinate.tests.differential.daemons import require_original
 from goordinate.tests.differential.differences import (
     DIFFERENCES,
     NOTHING,
@@ -18,7 +17,6 @@ from goordinate.tests.differential.differences import (
 from goordinate.tests.differential.pair import REFUSED, Pair, comparable
 from goordinate.tests.exact import assert_exact
 
-require_original()
 pytestmark = pytest.mark.original
 
 

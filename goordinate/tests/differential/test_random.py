@@ -10,11 +10,9 @@ import os
 
 import pytest
 
-from goordinate.tests.differential.daemons import require_original
 from goordinate.tests.differential.pair import Pair
 from goordinate.tests.differential.sequences import THEMES, Sequence
 
-require_original()
 pytestmark = pytest.mark.original
 
 SEEDS = os.environ.get("GOORDINATE_DIFFERENTIAL_SEEDS", "0-12")

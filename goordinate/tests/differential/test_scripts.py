@@ -11,11 +11,9 @@ from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.tags import UNDEFINED
 from goordinate.tests.differential.conftest import StartPair
-from goordinate.tests.differential.daemons import require_original
 from goordinate.tests.differential.pair import Pair
 from goordinate.tests.exact import assert_exact
 
-require_original()
 pytestmark = pytest.mark.original
 
 #: Seconds after which a lease that should have ended has not.

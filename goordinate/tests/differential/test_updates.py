@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from goordinate.tests.differential.daemons import require_original
 from goordinate.tests.differential.pair import Pair
 
-require_original()
 pytestmark = pytest.mark.original
 
 AVAILABLE, PENDING, FINISHED, FAILED = STATES = 1, 3, 4, 5

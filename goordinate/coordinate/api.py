@@ -6,7 +6,8 @@ The docstrings are the contract that every backend keeps; `goordinate/tests/conf
   be atomic over many units take lists, so that a database can do each in one transaction.
 - Data is opaque: one CBOR item as bytes, given back to the byte. A backend looks into it only for
   the `output` of a finished unit whose spec has a `then`.
-- Times are Unix times and durations seconds, as floats. A backend asks the clock it was given.
+- Times are Unix times and durations seconds, as floats; these and priorities are finite, which
+  callers see to. A backend asks the clock it was given.
 - A lease that has run out has run out: no answer given after that moment shows it as held.
 - Handles (`WorkUnit`, `Attempt`) are made when asked for and hold names, not state; a handle
   whose thing is gone raises `NoSuchWorkUnit`, `NoSuchWorkSpec`, `NoSuchAttempt` or `Gone`.

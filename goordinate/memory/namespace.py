@@ -171,7 +171,8 @@ class MemoryNamespace(api.Namespace):
 
     def dismiss(self, worker: MemoryWorker) -> None:
         """The worker is not active any more."""
-        del self._live[worker.identity]
+        if self._live.get(worker.identity) is worker:
+            del self._live[worker.identity]
         self._leave_parent(worker)
         if not worker.held:
             self._remember(worker.identity)

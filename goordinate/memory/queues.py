@@ -2,7 +2,8 @@
 
 Each unit is in exactly one place: units of the default priority in a sorted set of keys for
 their state, the others in a sorted list of (-priority, key) for it. Counts are lengths. Nothing
-here walks over units that an answer does not hold.
+here walks over units that an answer does not hold; a page by priority that begins at a key looks
+once at each priority there is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where every unit of a work spec stands: by state, in the order of running and of listing.
 
 Each unit is in exactly one place: units of the default priority in a sorted set of keys for
-their state, the others in a sorted list of (-priority, key) for it. Counts are lengths. Nothing
+their state, the others in a sorted list of (-priority, key) for it. Counts are kept. Nothing
 here walks over units that an answer does not hold; a page by priority that begins at a key looks
 once at each priority there is.
 """

@@ -69,8 +69,6 @@ class MemoryWorkSpec(api.WorkSpec):
         self.destroyed = False
         #: The name's identity.
         self.identity = identity(name)
-        #: The name as CBOR.
-        self.encoded_name = encoded(name)
         self._set_control(Control())
 
     # --- what the scheduler sees -----------------------------------------------------------

@@ -1,18 +1,21 @@
 """The YAML file and the command line -> one checked configuration.
 
 The rule here: the dataclasses are the table of the keys that are ours.  One field is one key: its
-default, what it takes, and why it is refused when it asks for a part that does not exist yet.
+default, what it takes, whether it may change while the daemon runs, and why it is refused when it
+asks for a part that does not exist yet.
 """
 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple, TypeVar
 
+from goordinate.cborrpc.limits import Limits
 from goordinate.yaml_file import ConfigError, python2_form, read_yaml
 
 __all__ = [
@@ -37,12 +40,15 @@ _KEEPS_STATE = "this daemon keeps its state in memory only"
 _SERVES_HTTP = "this daemon does not serve HTTP"
 _LOADS_MODULES = "this daemon loads no modules"
 
+_LIMITS = Limits()
+
 
 class _Kind(NamedTuple):
-    """What a key takes: the words for an error, and the test."""
+    """What a key takes: the words for an error, the test, and the same of the items of a list."""
 
     words: str
     accepts: Callable[[Any], bool]
+    items: _Kind | None = None
 
 
 def _is_integer(value: object) -> bool:
@@ -52,6 +58,14 @@ def _is_integer(value: object) -> bool:
 def _is_amount(value: Any) -> bool:
     number = _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
     return number and bool(value >= 0)
+
+
+def _is_network(value: Any) -> bool:
+    try:
+        ipaddress.ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        return False
+    return True
 
 
 def _is_level(value: Any) -> bool:
@@ -68,22 +82,42 @@ _PORT = _Kind(
 _COUNT = _Kind("an integer of 0 or more, or null", lambda value: _is_integer(value) and value >= 0)
 _AMOUNT = _Kind("a number of 0 or more, or null", _is_amount)
 _OPTIONAL_TEXT = _Kind("a string or null", _TEXT.accepts)
+_POSITIVE = _Kind("a number above 0", lambda value: _is_amount(value) and value > 0)
+_SIZE = _Kind("a number of bytes, 1024 or more", lambda value: _is_integer(value) and value >= 1024)
+_MOST = _Kind("an integer of 1 or more", lambda value: _is_integer(value) and value >= 1)
+_OPTIONAL_MOST = _Kind("an integer of 1 or more, or null", _MOST.accepts)
+# Less than 16 and calls that clients make every day would not get through.
+_DEPTH = _Kind(
+    f"an integer from 16 to {_LIMITS.max_depth}",
+    lambda value: _is_integer(value) and 16 <= value <= _LIMITS.max_depth,
+)
+_NETWORKS = _Kind(
+    "a list of networks",
+    _LIST.accepts,
+    _Kind("a network such as '10.0.0.0/8', '192.168.1.7' or 'fd00::/8'", _is_network),
+)
 _LEVEL = _Kind(f"one of {', '.join(LEVELS)}, or a number", _is_level)
 
 
 def _takes(
-    kind: _Kind, *, option: str | None = None, lacks: str | None = None
+    kind: _Kind, *, option: str | None = None, lacks: str | None = None, reloads: bool = False
 ) -> dict[str, object]:
     """What a field takes; `option` is the one of the command line that wins over the file.
 
-    `lacks` says why a value that is not null, false or empty is refused.
+    `lacks` says why a value that is not null, false or empty is refused; `reloads` that it may
+    change while the daemon runs.
     """
-    return {"kind": kind, "option": option, "lacks": lacks}
+    return {"kind": kind, "option": option, "lacks": lacks, "reloads": reloads}
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The keys of `coordinate.server`; the host "" is every IPv4 interface, port 0 a free port."""
+    """The keys of `coordinate.server`; the host "" is every IPv4 interface, port 0 a free port.
+
+    `max_..` and `.._timeout` are those of `Limits`; without `max_connections`, it is what the limit
+    of open files allows. `stop_timeout`: seconds from a stop signal to the end. `allow`, `deny`:
+    the networks from which one may connect (none: from anywhere), and may not.
+    """
 
     host: str = field(default="localhost", metadata=_takes(_TEXT, option="--host"))
     port: int = field(default=5932, metadata=_takes(_PORT, option="--port"))
@@ -94,6 +128,19 @@ class ServerConfig:
     modules: list[object] = field(
         default_factory=list, metadata=_takes(_LIST, lacks=_LOADS_MODULES)
     )
+    max_frame: int = field(default=_LIMITS.max_frame, metadata=_takes(_SIZE, reloads=True))
+    max_depth: int = field(default=_LIMITS.max_depth, metadata=_takes(_DEPTH, reloads=True))
+    max_batch: int = field(default=_LIMITS.max_batch, metadata=_takes(_MOST, reloads=True))
+    max_connections: int | None = field(default=None, metadata=_takes(_OPTIONAL_MOST, reloads=True))
+    frame_timeout: float = field(
+        default=_LIMITS.frame_timeout, metadata=_takes(_POSITIVE, reloads=True)
+    )
+    answer_timeout: float = field(
+        default=_LIMITS.answer_timeout, metadata=_takes(_POSITIVE, reloads=True)
+    )
+    stop_timeout: float = field(default=10, metadata=_takes(_POSITIVE, reloads=True))
+    allow: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))
+    deny: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +220,7 @@ def load(
 
     `options` maps keys of `coordinate.server` and `coordinate.job_queue` to their values; None is
     an option that was not given.  `running` is the configuration of the daemon that reads again:
-    its server stays as it is, and each key of it that would change is a warning.
+    what cannot change of its server stays as it is, and each such key that would is a warning.
 
     Raises ConfigError.
     """
@@ -189,14 +236,16 @@ def load(
     for section in effective["coordinate"]["server"], effective["coordinate"]["job_queue"]:
         section.update({key: options[key] for key in section if options.get(key) is not None})
     if running is not None:
-        for key, value in asdict(running.server).items():
+        fixed = [key.name for key in fields(ServerConfig) if not key.metadata["reloads"]]
+        kept = {key: getattr(running.server, key) for key in fixed}
+        for key, value in kept.items():
             if getattr(server, key) != value:
                 reader.warnings.append(
                     f"{source}: coordinate.server.{key}: cannot change while running,"
                     f" it stays {_describe(value)}"
                 )
-        server = running.server
-        effective["coordinate"]["server"] = running.effective["coordinate"]["server"]
+        server = replace(server, **kept)
+        effective["coordinate"]["server"].update(kept)
     return Config(
         server=server,
         job_queue=job_queue,
@@ -317,6 +366,10 @@ class _Reader:
 def _check(value: object, kind: _Kind, place: str) -> None:
     if not kind.accepts(value):
         raise ConfigError(f"{place}: expected {kind.words}, got {_describe(value)}")
+    if kind.items is not None:
+        items: list[object] = value  # type: ignore[assignment]
+        for number, item in enumerate(items):
+            _check(item, kind.items, f"{place}[{number}]")
 
 
 def _describe(value: object) -> str:

@@ -9,23 +9,25 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import ipaddress
 import logging
 import os
 import resource
 import signal
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import gevent
 from gevent.event import Event
 
 from goordinate import __version__, command_line, logs
 from goordinate.backend import BackendError, open_backend
-from goordinate.cborrpc.framing import MAX_FRAME
+from goordinate.cborrpc.limits import Counts, Limits
 from goordinate.cborrpc.messages import Dispatcher
-from goordinate.cborrpc.server import Server
-from goordinate.config import Config, ConfigError
+from goordinate.cborrpc.server import Access, Server
+from goordinate.config import Config, ConfigError, ServerConfig
+from goordinate.coordinate.clock import SteadyClock
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 
@@ -42,8 +44,9 @@ GARBAGE_THRESHOLDS = (10_000, 5, 1000)
 every container there is, 100 ms with a million units in them, and there is next to nothing for it
 to find: units are not tracked, and connections leave no cycles behind."""
 
-STOP_TIMEOUT = 10.0
-"""Seconds that what has arrived before a stop gets to be answered."""
+RESERVED_FILES = 32
+"""Open files that are kept for other things than connections: the listening socket, the log, the
+event loop's own, the configuration when it is read again."""
 
 
 class StartError(Exception):
@@ -76,8 +79,8 @@ def _log_warnings(config: Config) -> None:
         log.warning("%s", warning)
 
 
-def raise_file_limit() -> None:
-    """Allow as many open files, so as many connections, as the system lets this process have."""
+def raise_file_limit() -> int | None:
+    """Allow as many open files as the system lets this process have; how many (None: no limit)."""
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -85,6 +88,28 @@ def raise_file_limit() -> None:
         log.debug("open files: the limit cannot be raised to %d: %s", most, error)
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     log.debug("open files: the limit was %d and is %d", before, now)
+    return None if now == resource.RLIM_INFINITY else now
+
+
+def limits_of(config: ServerConfig, open_files: int | None) -> Limits:
+    """The limits of a configuration, in a process that may have so many open files (None: any)."""
+    connections = config.max_connections
+    if open_files is not None:
+        allowed = max(1, open_files - RESERVED_FILES)
+        if connections is not None and connections > allowed:
+            log.warning(
+                "coordinate.server.max_connections is %d, the limit of open files (%d) allows %d",
+                connections, open_files, allowed,
+            )  # fmt: skip
+        connections = allowed if connections is None else min(connections, allowed)
+    return Limits(
+        max_frame=config.max_frame,
+        max_depth=config.max_depth,
+        max_batch=config.max_batch,
+        max_connections=connections,
+        frame_timeout=config.frame_timeout,
+        answer_timeout=config.answer_timeout,
+    )
 
 
 def archive_periodically(job_server: JobServer, period: float = ARCHIVE_PERIOD) -> None:
@@ -108,25 +133,43 @@ class Daemon:
         self._config = config
         self._levels = command_line.log_levels(arguments, config)
         self._stop = Event()
-        limits = config.job_queue
+        self._open_files: int | None = None
+        clock = SteadyClock()
         self._job_server = JobServer(
-            open_backend(arguments.backend, time.time).namespace(""),
-            now=time.time,
+            open_backend(arguments.backend, clock).namespace(""),
+            clock=clock,
             configuration=lambda: self._config.wire,
-            limit_completed_count=limits.limit_completed_count,
-            limit_completed_age=limits.limit_completed_age,
+            stats=self._stats,
+        )
+        self._counts = Counts()
+        self._dispatcher = Dispatcher(
+            self._job_server.methods, expected=(CoordinateError,), counts=self._counts
         )
         self._server = Server(
             (config.server.host, config.server.port),
-            Dispatcher(self._job_server.methods, expected=(CoordinateError,)),
+            self._dispatcher,
             backlog=BACKLOG,
-            max_frame=MAX_FRAME,
+            counts=self._counts,
             rpclog=config.server.rpclog,
         )
 
+    def _stats(self) -> Mapping[str, int]:
+        """What server_stats tells."""
+        return {"connections": self._server.connections, **asdict(self._counts)}
+
+    def _apply_limits(self) -> None:
+        """Let the limits of the configuration be in force."""
+        server, job_queue = self._config.server, self._config.job_queue
+        limits = limits_of(server, self._open_files)
+        self._dispatcher.limits = limits
+        self._server.restrict(limits, Access(server.allow, server.deny))
+        self._job_server.limit_completed_count = job_queue.limit_completed_count
+        self._job_server.limit_completed_age = job_queue.limit_completed_age
+
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError."""
-        raise_file_limit()
+        self._open_files = raise_file_limit()
+        self._apply_limits()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         gevent.signal_handler(signal.SIGTERM, self._on_stop_signal, "SIGTERM")
         gevent.signal_handler(signal.SIGINT, self._on_stop_signal, "SIGINT")
@@ -142,13 +185,23 @@ class Daemon:
         # Not before: a second daemon on the port must not touch the first one's file.
         self._write_pid_file()
         log.info("version %s, backend %s", __version__, self._arguments.backend)
-        log.info("serving on %s:%d", host, self._server.address[1])
+        log.info("serving on %s:%d", host, self._server.port)
+        self._warn_if_open()
         archiver = gevent.spawn(archive_periodically, self._job_server)
         self._stop.wait()
         archiver.kill()
-        self._server.stop(STOP_TIMEOUT)
+        self._server.stop(self._config.server.stop_timeout)
         self._remove_pid_file()
         log.info("stopped")
+
+    def _warn_if_open(self) -> None:
+        """Say so if others than this machine can connect, and nobody has said who may."""
+        host = self._server.address[0]
+        if not ipaddress.ip_address(host).is_loopback and not self._config.server.allow:
+            log.warning(
+                "whoever can reach %s can use the queue: coordinate.server.allow names no networks",
+                host,
+            )
 
     def _write_pid_file(self) -> None:
         if not self._arguments.pid:
@@ -184,8 +237,8 @@ class Daemon:
             return
         levels = command_line.log_levels(self._arguments, config)
         logs.change(self._levels, levels)
-        self._job_server.limit_completed_count = config.job_queue.limit_completed_count
-        self._job_server.limit_completed_age = config.job_queue.limit_completed_age
         self._config, self._levels = config, levels
         _log_warnings(config)
+        self._apply_limits()
+        self._warn_if_open()
         log.info("SIGHUP: configuration read again")

@@ -26,16 +26,28 @@ class DecodeError(CBORError):
         return f"{self.what} at byte {self.offset}"
 
 
+class NestedTooDeep(DecodeError):
+    """Arrays, maps and tags are in each other in more levels than are taken."""
+
+
 class EncodeError(CBORError):
     """A value that CBOR, or this encoder, cannot write; the message names it and its type."""
 
 
 class FrameError(CBORError):
-    """Bytes on a connection that cannot become a frame, or a frame over the size limit."""
+    """Bytes on a connection that cannot become a frame, or not one that is taken."""
+
+
+class FrameTooLarge(FrameError):
+    """A frame over the size limit, known by its head."""
 
 
 class RPCError(Exception):
     """What a method raises to answer its call with an error; the text is the answer's message."""
+
+
+class InvalidRequest(RPCError):
+    """A message that is no request, or more than is taken."""
 
 
 class InvalidParams(RPCError):

@@ -14,12 +14,10 @@ from typing import Final
 
 from .decode import MAX_DEPTH, read_string
 from .encode import bytes_head
-from .errors import FrameError
+from .errors import FrameError, FrameTooLarge
 from .heads import ARRAY, BREAK, BYTES, INDEFINITE, MAP, TAG, TEXT
+from .limits import MAX_FRAME
 from .tags import EMBEDDED
-
-MAX_FRAME: Final = 64 * 2**20
-"""The longest message, in bytes, that is taken unless told otherwise."""
 
 _TAG: Final = b"\xd8\x18"
 _HEADS: Final = tuple(_TAG + bytes_head(length) for length in range(256))
@@ -59,9 +57,9 @@ class FrameReader:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The messages that are whole once `chunk` has arrived, in order.
 
-        FrameError if what has arrived can never become a frame, or becomes one that is too
-        long, from then on at each call.  If there are whole messages before the fault they
-        are given first (bytes are `pending` then, and feed(b"") raises).
+        FrameError if what has arrived can never become a frame, FrameTooLarge if it becomes one
+        that is too long, from then on at each call.  If there are whole messages before the
+        fault they are given first (bytes are `pending` then, and feed(b"") raises).
         """
         messages: list[bytes] = []
         if self._buffer:
@@ -170,7 +168,7 @@ class _Scan:
                 argument = int.from_bytes(data[base + pos + 1 : base + start], "big")
             self._pass_head(initial, argument, start)
             if self.length - self._content > self._max_frame:
-                raise FrameError(f"a frame of more than {self._max_frame} bytes")
+                raise FrameTooLarge(f"a frame of more than {self._max_frame} bytes")
             while self._open and not self._open[-1]:
                 self._open.pop()
         return self.length <= size

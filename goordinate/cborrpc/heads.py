@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .errors import DecodeError
+from .errors import DecodeError, NestedTooDeep
 
 MAX_DEPTH: Final = 256
 
@@ -48,9 +48,9 @@ def bad_simple(buf: bytes, pos: int) -> DecodeError:
     return DecodeError(f"simple value {buf[pos + 1]} in two bytes", pos)
 
 
-def too_deep(pos: int) -> DecodeError:
+def too_deep(pos: int) -> NestedTooDeep:
     """The fault of an array, map or tag at `pos` inside as many as may be nested."""
-    return DecodeError("arrays, maps and tags nested deeper than the limit", pos)
+    return NestedTooDeep("arrays, maps and tags nested deeper than the limit", pos)
 
 
 def describe(buf: bytes, pos: int) -> str:

@@ -15,6 +15,7 @@ there is read again in the careful way, which knows all that may come and says w
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from itertools import repeat
 from typing import Any, Final, NoReturn
 
 from .decode import (
-    MAX_DEPTH,
     Reader,
     decode_item,
     read_array_head,
@@ -31,8 +31,9 @@ from .decode import (
     skip_item,
 )
 from .encode import array_head, dumps
-from .errors import DecodeError, InvalidParams, RPCError
+from .errors import DecodeError, InvalidParams, InvalidRequest, NestedTooDeep, RPCError
 from .heads import ARRAY, BREAK, BYTES, MAP, TEXT, describe, too_deep
+from .limits import Counts, Limits
 from .tags import Encoded
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Dispatcher:
     methods: the table (ValueError if two have one name).  expected: what a method may raise,
     besides RPCError, to answer its call with an error whose message is the exception's text;
     anything else that it raises is logged, and the answer tells only the type.
-    max_depth: how many arrays, maps and tags may be nested in a message.
+    limits: what is taken; it may be replaced.  counts: what counts the faults.
     """
 
     def __init__(
@@ -95,9 +96,11 @@ class Dispatcher:
         methods: Iterable[Method],
         *,
         expected: tuple[type[Exception], ...] = (),
-        max_depth: int = MAX_DEPTH,
+        limits: Limits | None = None,
+        counts: Counts | None = None,
     ) -> None:
-        self.max_depth = max_depth
+        self.limits = Limits() if limits is None else limits
+        self.counts = Counts() if counts is None else counts
         self._told: tuple[type[Exception], ...] = (RPCError, *expected)
         self._methods: dict[bytes, Method] = {}
         # The same table for the usual way: with the method how params begin that hold all its
@@ -117,40 +120,74 @@ class Dispatcher:
         """Whether a message is a list of requests."""
         return bool(message) and message[0] >> 5 == ARRAY
 
-    def answer(self, message: bytes) -> bytes:
+    def answer(self, message: bytes, peer: object = "a client") -> bytes:
         """The answer to a message, without its frame; a batch is answered from start to end.
 
-        DecodeError if the message is not one well-formed item.  Everything else that may be
-        wrong with it is told in the answer.
+        Whatever is wrong with the message is told in the answer.  `peer` is who sent it: its
+        text is in the log where something must be logged.
         """
         if self.is_batch(message):
-            return b"".join(self.batch(message))
-        return self._answer(message, 0, len(message), self.max_depth)
+            return b"".join(self.batch(message, peer))
+        return self._answer(message, 0, len(message), self.limits.max_depth, peer)
 
-    def batch(self, message: bytes) -> Iterator[bytes]:
+    def batch(self, message: bytes, peer: object = "a client") -> Iterator[bytes]:
         """The answer to a batch, in pieces, so that the caller may do something else between
         any two of them; there are empty ones.
 
-        DecodeError if the message is not one well-formed item; nothing has been called then.
-        The lists in the answer, which may be nested, have the heads of those in the message.
+        The lists in the answer, which may be nested, have the heads of those in the message.  A
+        message that is not well-formed, or has too many requests, is answered with one error,
+        and nothing has been called then.
         """
-        pos = 0
         plan: list[bytes | tuple[int, int, int]] = []
+        try:
+            for _ in self._plan(message, plan):
+                yield b""
+        except (DecodeError, InvalidRequest) as fault:
+            yield self._refusal(NULL, fault, peer)
+            return
+        limit = self.limits.max_frame
+        size = 0
+        for step in plan:
+            if isinstance(step, bytes):
+                piece = step
+            elif size <= limit:
+                piece = self._answer(message, *step, peer)
+                if size + len(piece) > limit:
+                    self.counts.batches_cut += 1
+                    log.warning("%s: the answers to a batch are over %d bytes", peer, limit)
+            else:
+                over = InvalidRequest(f"the answers to the batch are over {limit} bytes")
+                piece = _error(_id_of(message, step[0]), over)
+            size += len(piece)
+            yield piece
+
+    def _plan(self, message: bytes, plan: list[bytes | tuple[int, int, int]]) -> Iterator[None]:
+        """Add to `plan` what the answer to a batch is made of: bytes that are part of it, and
+        (from, to, depth) of requests.  Gives way after each.
+
+        DecodeError if the message is not one well-formed item, InvalidRequest if it has too
+        many requests (and lists in it).
+        """
+        limits = self.limits
+        pos = 0
         # how many items are still to come in each list that is open; None is until a break
         opened: list[int | None] = []
         while True:
             if pos < len(message) and message[pos] >> 5 == ARRAY:
-                if len(opened) >= self.max_depth:
+                if len(opened) >= limits.max_depth:
                     raise too_deep(pos)
                 count, end = read_array_head(message, pos)
                 opened.append(count)
                 plan.append(message[pos:end])
             else:
-                depth = self.max_depth - len(opened)
+                depth = limits.max_depth - len(opened)
                 end = skip_item(message, pos, depth)
                 plan.append((pos, end, depth))
+            if len(plan) > limits.max_batch + 1:
+                self.counts.batches_too_long += 1
+                raise InvalidRequest(f"a batch of more than {limits.max_batch} requests")
             pos = end
-            yield b""
+            yield
             while opened:  # close the lists that end here
                 left = opened[-1]
                 if left:
@@ -166,27 +203,36 @@ class Dispatcher:
                 break
         if pos < len(message):
             raise DecodeError("more bytes after the item", pos)
-        for step in plan:
-            yield step if isinstance(step, bytes) else self._answer(message, *step)
 
-    def _answer(self, buf: bytes, pos: int, end: int, depth: int) -> bytes:
+    def _answer(self, buf: bytes, pos: int, end: int, depth: int, peer: object) -> bytes:
         """The answer to the request from `pos` to `end`."""
-        request = self._read_usual(buf, pos, end, depth) or self._read(buf, pos, end, depth)
+        try:
+            request = self._read_usual(buf, pos, end, depth) or self._read(buf, pos, end, depth)
+        except DecodeError as fault:
+            return self._refusal(_id_of(buf, pos), fault, peer)
         request_id, method, arguments = request
         try:
             result = method.call(*arguments)
             encoded = result if type(result) is Encoded else dumps(result)
-        except Exception as exc:
-            message = self._error_message(method, exc).encode("utf-8", "backslashreplace")
-            return b"\xa2Bid%bEerror\xa1Gmessage%b" % (request_id, dumps(message))
+        except Exception as fault:
+            if isinstance(fault, self._told):
+                return _error(request_id, fault)
+            self.counts.internal_errors += 1
+            log.error("%s: internal error in %s", peer, method.name, exc_info=fault)
+            told = RPCError(f"internal error in {method.name}: {type(fault).__name__}")
+            return _error(request_id, told)
         return b"\xa2Bid" + request_id + b"Fresult" + encoded
 
-    def _error_message(self, method: Method, exc: Exception) -> str:
-        """What the client is told of an exception; one that nobody expects is logged."""
-        if isinstance(exc, self._told):
-            return str(exc) or type(exc).__name__
-        log.error("internal error in %s", method.name, exc_info=exc)
-        return f"internal error in {method.name}: {type(exc).__name__}"
+    def _refusal(
+        self, request_id: bytes, fault: DecodeError | InvalidRequest, peer: object
+    ) -> bytes:
+        """The answer to a message of which nothing is called."""
+        if isinstance(fault, NestedTooDeep):
+            self.counts.messages_too_deep += 1
+        elif isinstance(fault, DecodeError):
+            self.counts.messages_malformed += 1
+        log.warning("%s: a message is refused: %s", peer, fault)
+        return _error(request_id, fault)
 
     def _read_usual(
         self, buf: bytes, pos: int, end: int, depth: int
@@ -362,8 +408,29 @@ def _quoted(name: bytes) -> str:
     return repr(text + "..." if len(name) > 100 else text)
 
 
+def _error(request_id: bytes, fault: Exception) -> bytes:
+    """The answer that a call has failed, and why."""
+    message = (str(fault) or type(fault).__name__).encode("utf-8", "backslashreplace")
+    return b"\xa2Bid%bEerror\xa1Gmessage%b" % (request_id, dumps(message))
+
+
+def _id_of(buf: bytes, pos: int) -> bytes:
+    """The id of the request at `pos`, which is not well-formed or was not read; null if none
+    can be found before what is wrong."""
+    found = NULL
+    # One that is nested too deep is still a map, and its id mostly comes after its params.
+    with contextlib.suppress(DecodeError, IndexError):
+        for key_at, value_at in _pairs(buf, pos, _DEEPEST):
+            if buf[key_at] >> 5 in (BYTES, TEXT) and read_string(buf, key_at, 0)[0] == b"id":
+                found = buf[value_at : skip_item(buf, value_at, _DEEPEST)]
+    return found
+
+
 def _refuse(fault: Exception) -> NoReturn:
     raise fault
 
 
 _REFUSED: Final = Method("", _refuse, ())
+
+#: How deep the search for the id of a refused request goes.
+_DEEPEST: Final = 10_000

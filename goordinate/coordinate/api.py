@@ -7,7 +7,9 @@ The docstrings are the contract that every backend keeps; `goordinate/tests/conf
 - Data is opaque: one CBOR item as bytes, given back to the byte. A backend looks into it only for
   the `output` of a finished unit whose spec has a `then`.
 - Times are Unix times and durations seconds, as floats; these and priorities are finite, which
-  callers see to. A backend asks the clock it was given.
+  callers see to. A backend asks the clock it was given, by which leases, delays and intervals run
+  their length whatever is done to the wall clock; the times that go out are by the wall clock as
+  it is set now (see `clock`).
 - A lease that has run out has run out: no answer given after that moment shows it as held.
 - Handles (`WorkUnit`, `Attempt`) are made when asked for and hold names, not state; a handle
   whose thing is gone raises `NoSuchWorkUnit`, `NoSuchWorkSpec`, `NoSuchAttempt` or `Gone`.
@@ -273,7 +275,10 @@ class WorkSpec(ABC):
 
     @abstractmethod
     def set_priorities(self, names: Iterable[Name], priority: float, *, add: bool = False) -> None:
-        """Set the priority of these units, or add to it; unknown names are passed over."""
+        """Set the priority of these units, or add to it; unknown names are passed over.
+
+        Raises BadPriority if a sum is too large.
+        """
 
     @abstractmethod
     def delete_work_units(

@@ -9,6 +9,19 @@ from __future__ import annotations
 from goordinate.coordinate.names import Name, printable
 
 
+def _brief(value: object) -> str:
+    """A value that a client sent, for a message: never long, whatever it is."""
+    if value is None or isinstance(value, bool | float):
+        return repr(value)
+    if isinstance(value, int):
+        return repr(value) if value.bit_length() < 128 else "an enormous integer"
+    if isinstance(value, bytes | str):
+        return printable(value)
+    words = {"dict": "a map", "list": "a list", "tuple": "a tuple"}
+    kind = type(value).__name__
+    return words.get(kind, kind)
+
+
 class CoordinateError(Exception):
     """The base of all errors of the object API."""
 
@@ -24,7 +37,7 @@ class BadWorkSpecName(CoordinateError):
     """The `name` of a work spec dictionary is no string."""
 
     def __init__(self, value: object) -> None:
-        super().__init__(f"'name' of a work spec: expected a string, got {value!r}")
+        super().__init__(f"'name' of a work spec: expected a string, got {_brief(value)}")
         self.value = value
 
 
@@ -33,7 +46,7 @@ class BadWorkSpec(CoordinateError):
 
     def __init__(self, work_spec: Name, key: str, expected: str, value: object) -> None:
         super().__init__(
-            f"work_spec {printable(work_spec)}: {key}: expected {expected}, got {value!r:.200}"
+            f"work_spec {printable(work_spec)}: {key}: expected {expected}, got {_brief(value)}"
         )
         self.work_spec = work_spec
         self.key = key
@@ -109,6 +122,14 @@ class Gone(CoordinateError):
 
     def __init__(self) -> None:
         super().__init__("the namespace has been destroyed")
+
+
+class BadPriority(CoordinateError):
+    """The sum of a priority and its adjustment is no number that a float can hold."""
+
+    def __init__(self, name: Name) -> None:
+        super().__init__(f"work unit {printable(name)}: the adjusted priority is too large")
+        self.name = name
 
 
 class BadOutput(CoordinateError):

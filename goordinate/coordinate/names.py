@@ -10,6 +10,9 @@ from goordinate.cborrpc.encode import dumps
 
 Name = bytes | str
 
+#: How much of a name a message shows.
+SHOWN = 200
+
 
 def identity(name: Name) -> bytes:
     """The bytes by which `name` is known: itself, or its UTF-8."""
@@ -22,6 +25,8 @@ def encoded(name: Name) -> bytes:
 
 
 def printable(name: Name) -> str:
-    """`name` in quotes for a message, with control characters and odd bytes escaped."""
-    text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
-    return ascii(text) if not text.isprintable() else f"'{text}'"
+    """`name` in quotes for a message, not too long, control characters and odd bytes escaped."""
+    shown = name[:SHOWN]
+    text = shown.decode("utf-8", "backslashreplace") if isinstance(shown, bytes) else shown
+    quoted = ascii(text) if not text.isprintable() else f"'{text}'"
+    return quoted if len(name) <= SHOWN else f"{quoted}... ({len(name)} long)"

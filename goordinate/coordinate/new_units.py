@@ -7,8 +7,6 @@ kept as it came.
 
 from __future__ import annotations
 
-import math
-
 from goordinate.cborrpc.decode import (
     decode_item,
     opaque_item,
@@ -20,6 +18,7 @@ from goordinate.cborrpc.decode import (
 from goordinate.cborrpc.encode import encode_head
 from goordinate.cborrpc.errors import DecodeError
 from goordinate.coordinate.api import NewWorkUnit
+from goordinate.coordinate.numbers import is_number
 
 _BYTES, _TEXT, _ARRAY = 2, 3, 4
 _TUPLE = b"\xd8\x80"
@@ -43,13 +42,9 @@ def read_number(buf: bytes, pos: int, depth: int, what: str) -> tuple[float | No
     value, end = decode_item(buf, pos, depth)
     if value is None:
         return None, end
-    if not isinstance(value, bool) and isinstance(value, int | float):
-        try:
-            if math.isfinite(value):
-                return value, end
-        except OverflowError:
-            pass  # an int beyond all floats
-    raise DecodeError(f"{what} of a work unit: expected a number", pos)
+    if not is_number(value):
+        raise DecodeError(f"{what} of a work unit: expected a number", pos)
+    return value, end
 
 
 def read_new_unit(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
@@ -88,7 +83,10 @@ def _read_priority(buf: bytes, pos: int, depth: int) -> tuple[float | None, int]
 
 
 def _read_delay(buf: bytes, pos: int, depth: int) -> tuple[float | None, int]:
-    return read_number(buf, pos, depth, "delay")
+    delay, end = read_number(buf, pos, depth, "delay")
+    if delay is not None and delay < 0:
+        raise DecodeError("delay of a work unit: expected a number of seconds, 0 or more", pos)
+    return delay, end
 
 
 _META_READERS = {b"priority": _read_priority, b"delay": _read_delay}

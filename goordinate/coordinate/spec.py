@@ -6,7 +6,6 @@ own. A value of the wrong type is an error that names the key.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from goordinate.coordinate.errors import (
     NoWorkSpecName,
 )
 from goordinate.coordinate.names import Name, identity
+from goordinate.coordinate.numbers import is_number
 
 RUNNABLE = 1
 PAUSED = 2
@@ -64,13 +64,7 @@ def _truth(value: object) -> bool:
 
 
 def _finite(value: object, expected: str) -> float:
-    if not isinstance(value, int | float):
-        raise _Wrong(expected)
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:  # an int beyond all floats
-        finite = False
-    if not finite:
+    if not is_number(value):
         raise _Wrong(expected)
     return value
 
@@ -100,12 +94,16 @@ def _weight(value: object) -> int:
 def _seconds(value: object) -> float | None:
     if value is None:
         return None
+    expected = "a number of seconds, 0 or more"
     if isinstance(value, bytes | str):
         try:
             value = float(value)
         except ValueError:
-            raise _Wrong("a number of seconds") from None
-    return _finite(value, "a number of seconds")
+            raise _Wrong(expected) from None
+    seconds = _finite(value, expected)
+    if seconds < 0:
+        raise _Wrong(expected)
+    return seconds
 
 
 def _next_spec(value: object) -> Name | None:

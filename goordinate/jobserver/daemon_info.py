@@ -1,22 +1,33 @@
-"""RPCs on the daemon itself: its configuration and its clock."""
+"""RPCs on the daemon itself: its configuration, its clock, and what it has met."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from goordinate.cborrpc.messages import Method
+from goordinate.coordinate.clock import Clock
 
 
 class DaemonCalls:
     """The RPCs that tell of the daemon."""
 
-    def __init__(self, now: Callable[[], float], configuration: Callable[[], object]) -> None:
-        self._now = now
+    def __init__(
+        self,
+        clock: Clock,
+        configuration: Callable[[], object],
+        stats: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self._clock = clock
         self._configuration = configuration
+        self._stats = stats
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
-        return [Method("get_config", self.get_config, ()), Method("now", self.now, ())]
+        return [
+            Method("get_config", self.get_config, ()),
+            Method("now", self.now, ()),
+            Method("server_stats", self.server_stats, ()),
+        ]
 
     def get_config(self) -> object:
         """The whole effective configuration."""
@@ -24,4 +35,8 @@ class DaemonCalls:
 
     def now(self) -> object:
         """The Unix time in seconds."""
-        return float(self._now())
+        return self._clock.unix(self._clock())
+
+    def server_stats(self) -> object:
+        """{what: how many}: open connections, and how often each limit was met; no pair."""
+        return {name.encode(): count for name, count in self._stats().items()}

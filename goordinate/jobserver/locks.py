@@ -14,12 +14,15 @@ from goordinate.cborrpc.decode import opaque_item, read_list
 from goordinate.cborrpc.errors import DecodeError
 from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
-from goordinate.coordinate.names import Name, identity
+from goordinate.coordinate.names import Name, identity, printable
 from goordinate.jobserver.answers import DONE, message
-from goordinate.jobserver.options import name, names, number
+from goordinate.jobserver.options import name, names, seconds
 
 DEFAULT_TIMEOUT = 60.0
 MAX_TIMEOUT = 1_000_000.0
+
+#: How much of a path a message shows.
+SHOWN_PARTS = 20
 
 Path = tuple[bytes, ...]
 
@@ -36,7 +39,7 @@ class _Node:
 
 
 class LockTree:
-    """Who holds which path until when (Unix time)."""
+    """Who holds which path until when (seconds)."""
 
     def __init__(self) -> None:
         self._root = _Node()
@@ -123,21 +126,13 @@ def lock_path(buf: bytes, pos: int, depth: int) -> tuple[LockRequest, int]:
     return LockRequest(tuple(map(identity, parts)), opaque_item(buf, pos, depth)[0]), end
 
 
-def seconds(buf: bytes, pos: int, depth: int) -> tuple[float, int]:
-    """The reader of a timeout: a number that is not negative."""
-    value, end = number(buf, pos, depth)
-    if value < 0:
-        raise DecodeError(f"expected a number of seconds, 0 or more, got {value}", pos)
-    return value, end
-
-
 def lock_paths(buf: bytes, pos: int, depth: int) -> tuple[list[LockRequest], int]:
     """The reader of a list of paths."""
     return read_list(buf, pos, depth, lock_path)
 
 
 class LockCalls:
-    """The RPCs of locks; `now` gives the Unix time in seconds."""
+    """The RPCs of locks; `now` gives the time in seconds, on a clock that never jumps."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -227,4 +222,5 @@ class LockCalls:
 
 
 def _printable(path: Path) -> str:
-    return ascii([part.decode("utf-8", "backslashreplace") for part in path])
+    shown = [printable(part) for part in path[:SHOWN_PARTS]]
+    return f"[{', '.join(shown)}{', ...' if len(path) > SHOWN_PARTS else ''}]"

@@ -6,10 +6,11 @@ these names can be called. An RPC runs from start to end without switching green
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from goordinate.cborrpc.messages import Method
 from goordinate.coordinate.api import Namespace
+from goordinate.coordinate.clock import Clock
 from goordinate.jobserver.daemon_info import DaemonCalls
 from goordinate.jobserver.locks import LockCalls
 from goordinate.jobserver.specs import SpecCalls
@@ -21,17 +22,18 @@ from goordinate.jobserver.workers import WorkerCalls
 class JobServer:
     """All RPCs on one namespace.
 
-    `now` gives the Unix time in seconds, `configuration` what get_config answers. Done units
-    beyond `limit_completed_count` a spec (each of finished and failed), or older than
-    `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
+    `clock` is that of the namespace, `configuration` gives what get_config answers, `stats` what
+    server_stats does. Done units beyond `limit_completed_count` a spec (each of finished and
+    failed), or older than `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
     """
 
     def __init__(
         self,
         namespace: Namespace,
         *,
-        now: Callable[[], float],
+        clock: Clock,
         configuration: Callable[[], object],
+        stats: Callable[[], Mapping[str, int]],
         limit_completed_count: int | None = None,
         limit_completed_age: float | None = None,
     ) -> None:
@@ -46,8 +48,8 @@ class JobServer:
             *self._units.methods(),
             *WorkCalls(namespace).methods(),
             *WorkerCalls(namespace).methods(),
-            *LockCalls(now).methods(),
-            *DaemonCalls(now, configuration).methods(),
+            *LockCalls(clock).methods(),
+            *DaemonCalls(clock, configuration, stats).methods(),
         )
 
     def archive(self) -> None:

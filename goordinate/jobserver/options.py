@@ -7,13 +7,14 @@ response that names the method, the parameter and the option. Null counts as lef
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from goordinate.cborrpc.decode import Reader, decode_item, read_list, read_map
 from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.heads import describe
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.numbers import is_number
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def name(buf: bytes, pos: int, depth: int) -> tuple[Name, int]:
             return buf[pos + 1 : end], end
     value, end = decode_item(buf, pos, depth)
     if not isinstance(value, bytes | str):
-        raise DecodeError(f"expected a string, got {value!r:.80}", pos)
+        raise DecodeError(f"expected a string, got {describe(buf, pos)}", pos)
     return value, end
 
 
@@ -56,8 +57,16 @@ def number(buf: bytes, pos: int, depth: int) -> tuple[float, int]:
             value = float(value)
         except ValueError:
             value = None
-    if not isinstance(value, float) or not math.isfinite(value):
+    if not is_number(value):
         raise DecodeError("expected a number", pos)
+    return value, end
+
+
+def seconds(buf: bytes, pos: int, depth: int) -> tuple[float, int]:
+    """A length of time: a number that is not negative."""
+    value, end = number(buf, pos, depth)
+    if value < 0:
+        raise DecodeError("expected a number of seconds, 0 or more", pos)
     return value, end
 
 
@@ -92,7 +101,7 @@ def hashable(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
         hash(value)
     except TypeError:
         raise DecodeError(
-            f"expected a string or another simple value, got {value!r:.80}", pos
+            f"expected a string or another simple value, got {describe(buf, pos)}", pos
         ) from None
     return value, end
 

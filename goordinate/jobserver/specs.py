@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from goordinate.cborrpc.decode import decode_item
 from goordinate.cborrpc.errors import DecodeError, InvalidParams
+from goordinate.cborrpc.heads import describe
 from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
@@ -15,7 +16,7 @@ from goordinate.coordinate.errors import (
 )
 from goordinate.coordinate.names import Name
 from goordinate.jobserver.answers import DONE, message, no_spec
-from goordinate.jobserver.options import Options, hashable, integer, name, number, options, whole
+from goordinate.jobserver.options import Options, hashable, integer, name, options, seconds, whole
 
 SPEC_NAME = Parameter("work_spec_name", name)
 
@@ -24,7 +25,7 @@ def dictionary(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
     """The reader of a work spec: a map as it came, sure to have a value in Python."""
     value, end = decode_item(buf, pos, depth)
     if not isinstance(value, dict):
-        raise DecodeError(f"expected a map, got {value!r:.80}", pos)
+        raise DecodeError(f"expected a map, got {describe(buf, pos)}", pos)
     return buf[pos:end], end
 
 
@@ -107,6 +108,6 @@ class SpecCalls:
 
 
 CONTROL_OPTIONS = options(
-    status=integer, continuous=hashable, interval=number, max_running=whole, weight=whole
+    status=integer, continuous=hashable, interval=seconds, max_running=whole, weight=whole
 )
 LIST_OPTIONS = options(limit=whole, start=name)

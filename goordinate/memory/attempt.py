@@ -77,7 +77,7 @@ class MemoryAttempt(api.Attempt):
 
     @property
     def start_time(self) -> float:
-        return self.started
+        return self.unit.spec.unix(self.started)
 
     @property
     def status(self) -> int:
@@ -93,13 +93,13 @@ class MemoryAttempt(api.Attempt):
     def end_time(self) -> float | None:
         record, index = self._find()
         if index is None:
-            return None if record[1] == PENDING else record[3]
-        return record[7][index][2]
+            return None if record[1] == PENDING else self.unit.spec.unix(record[3])
+        return self.unit.spec.unix(record[7][index][2])
 
     @property
     def expiration_time(self) -> float | None:
         record, index = self._find()
-        return record[3] if index is None else record[7][index][2]
+        return self.unit.spec.unix(record[3] if index is None else record[7][index][2])
 
     def renew(self, lease: float, data: bytes | None = None) -> None:
         self._call(RENEW_CALL, data, lease)
@@ -139,9 +139,10 @@ class MemoryAttempt(api.Attempt):
             after = ended(record, ENDS_AS[call], now)
         else:
             after = (*record[:3], now + seconds, *record[4:])
-        self.unit.spec.replace(self.unit.key, after)
         if call == FINISH_CALL:
-            self.unit.spec.chain(self.unit.key, after, inherit=False)
+            self.unit.spec.finish(self.unit.key, after, inherit=False)
+        else:
+            self.unit.spec.replace(self.unit.key, after)
 
     def _with_data(self, record: Record, data: bytes | None) -> Record:
         """The record with the attempt's data; the unit's own is kept beside it."""

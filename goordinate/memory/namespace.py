@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from sortedcontainers import SortedDict
 
 from goordinate.coordinate import api
+from goordinate.coordinate.clock import Clock
 from goordinate.coordinate.errors import Gone, NoSuchWorkSpec
 from goordinate.coordinate.names import Name, identity
 from goordinate.coordinate.scheduler import Scheduler
@@ -25,7 +26,7 @@ Deadline = tuple[MemoryWorkSpec | MemoryWorker, bytes | None]
 class MemoryNamespace(api.Namespace):
     """A namespace. Every answer begins with `moment`, which ends what has run out."""
 
-    def __init__(self, backend: MemoryBackend, name: str, clock: Callable[[], float]) -> None:
+    def __init__(self, backend: MemoryBackend, name: str, clock: Clock) -> None:
         self._backend = backend
         self._name = name
         self._clock = clock
@@ -39,13 +40,15 @@ class MemoryNamespace(api.Namespace):
         self._children: dict[bytes, dict[bytes, None]] = {}  # parent -> active children
         #: What ends when: leases and delays, continuous specs, workers.
         self.deadlines: Deadlines[Deadline] = Deadlines()
-        #: The time as of the last `moment`.
+        #: The time on the clock as of the last `moment`.
         self.now = 0.0
+        #: What a time on the clock is called outside.
+        self.unix = clock.unix
         #: Tell the scheduler that the offer of a spec may have changed.
         self.touch = self._scheduler.touch
 
     def moment(self) -> float:
-        """The time; what has run out by it has run out. Raises Gone."""
+        """The time on the clock; what has run out by it has run out. Raises Gone."""
         if self._destroyed:
             raise Gone
         self.now = now = self._clock()
@@ -130,7 +133,7 @@ class MemoryNamespace(api.Namespace):
     def worker(self, name: Name) -> MemoryWorker:
         self.moment()
         worker = self.known_worker(name)
-        if not worker.last_update:
+        if not worker.heard_from:
             worker.update(mode="", data=None, lifetime=api.DEFAULT_LEASE)
         return worker
 
@@ -257,9 +260,12 @@ class MemoryNamespace(api.Namespace):
 
 
 class MemoryBackend(api.Backend):
-    """All namespaces, in memory; `clock` gives the Unix time in seconds."""
+    """All namespaces, in memory.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    What is kept are times on the clock; `Clock.unix` is where they go out.
+    """
+
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._namespaces: dict[str, MemoryNamespace] = {}
 

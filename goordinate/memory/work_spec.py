@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from goordinate.coordinate import api
 from goordinate.coordinate.chaining import chained_units
-from goordinate.coordinate.errors import BadOutput, ChangedName, NoSuchWorkSpec, NoSuchWorkUnit
+from goordinate.coordinate.errors import (
+    BadOutput,
+    BadPriority,
+    ChangedName,
+    NoSuchWorkSpec,
+    NoSuchWorkUnit,
+)
 from goordinate.coordinate.lifecycle import (
     AVAILABLE,
     DELAYED,
@@ -23,6 +29,7 @@ from goordinate.coordinate.lifecycle import (
     PENDING,
 )
 from goordinate.coordinate.names import Name, encoded, identity, printable
+from goordinate.coordinate.numbers import is_number
 from goordinate.coordinate.spec import PAUSED, Control, change_control, read_dictionary
 from goordinate.coordinate.unit_data import EMPTY_MAP, with_traceback
 from goordinate.memory.attempt import MemoryAttempt
@@ -142,6 +149,16 @@ class MemoryWorkSpec(api.WorkSpec):
     def now(self) -> float:
         """The time as of the last `moment`: all of an operation happens at one."""
         return self._namespace.now
+
+    @overload
+    def unix(self, moment: float) -> float: ...
+
+    @overload
+    def unix(self, moment: float | None) -> float | None: ...
+
+    def unix(self, moment: float | None) -> float | None:
+        """The Unix time of a time kept here, if there is one."""
+        return None if moment is None else self._namespace.unix(moment)
 
     # --- units -------------------------------------------------------------------------------
 
@@ -278,12 +295,20 @@ class MemoryWorkSpec(api.WorkSpec):
 
     def set_priorities(self, names: Iterable[Name], priority: float, *, add: bool = False) -> None:
         self.moment()
+        after: dict[bytes, Record] = {}
         for key in [identity(name) for name in names]:
-            stored = self.units.get(key)
-            if stored is not None:
+            record = after.get(key)
+            if record is None:
+                stored = self.units.get(key)
+                if stored is None:
+                    continue
                 record = expand(stored)
-                after = record[2] + priority if add else priority
-                self.replace(key, (*record[:2], after, *record[3:]))
+            changed = record[2] + priority if add else priority
+            if not is_number(changed):
+                raise BadPriority(key)
+            after[key] = (*record[:2], changed, *record[3:])
+        for key, record in after.items():
+            self.replace(key, record)
 
     def delete_work_units(
         self,
@@ -344,39 +369,44 @@ class MemoryWorkSpec(api.WorkSpec):
             worker = self._namespace.name_of_worker(worker)
         end = None if lease is None else now + lease
         record, effect = updated(before, key, status, end, data, worker, now)
-        if record is not before:
-            self.replace(key, record)
         if effect == FINISH:
-            self.chain(key, record, inherit=True)
+            self.finish(key, record, inherit=True)
+        elif record is not before:
+            self.replace(key, record)
 
-    def chain(self, key: bytes, record: Record, *, inherit: bool) -> None:
-        """Add the output of a unit that has finished to the next work spec.
+    def finish(self, key: bytes, record: Record, *, inherit: bool) -> None:
+        """Put the record of a unit that has finished in its place, and add the unit's output to
+        the next work spec.
 
         `inherit`: units without a priority get the finished unit's, and pending ones of the
         same name are taken from their workers (the ways of the RPC).
         """
-        if self.then is None:
-            return
-        try:
-            units = chained_units(data_of(record[0], key))
-        except BadOutput as error:
-            logger.warning(
-                "work_spec %s unit %s: nothing chained: %s",
-                printable(self._name), printable(key), error,
-            )  # fmt: skip
-            return
-        if not units:
-            return
-        following = self._namespace.find(self.then)
-        if following is None:
-            logger.warning(
-                "work_spec %s unit %s: nothing chained: no work_spec %s",
-                printable(self._name), printable(key), printable(self.then),
-            )  # fmt: skip
-            return
+        # Read before anything changes: a fault in the reading leaves nothing half done.
+        units = self._output(key, record)
+        following = None if self.then is None else self._namespace.find(self.then)
         if inherit and record[2]:
             units = [u if u.priority is not None else u._replace(priority=record[2]) for u in units]
-        following._add({unit[0]: unit for unit in units}, self._namespace.now, inherit)
+        self.replace(key, record)
+        if units and following is not None:
+            following._add({unit[0]: unit for unit in units}, self._namespace.now, inherit)
+
+    def _output(self, key: bytes, record: Record) -> list[api.NewWorkUnit]:
+        """The units that a finished one asks for; none, and a line in the log, if they cannot
+        be added."""
+        if self.then is None:
+            return []
+        reason: object = f"no work_spec {printable(self.then)}"
+        try:
+            units = chained_units(data_of(record[0], key))
+            if not units or self._namespace.find(self.then) is not None:
+                return units
+        except BadOutput as error:
+            reason = error
+        logger.warning(
+            "work_spec %s unit %s: nothing chained: %s",
+            printable(self._name), printable(key), reason,
+        )  # fmt: skip
+        return []
 
     def archive(self, keep: int | None, max_age: float | None) -> int:
         now = self.moment()
@@ -440,7 +470,7 @@ class MemoryWorkSpec(api.WorkSpec):
         return ended(record, FAILED, now)
 
     def _make_continuous(self, worker: Name, now: float, end: float) -> bytes:
-        key = b"%.6f" % now
+        key = b"%.6f" % self._namespace.unix(now)
         while key in self.units:
             key = b"%.6f" % (float(key) + 1e-6)
         new = (encoded(key) + EMPTY_MAP, AVAILABLE, CONTINUOUS_PRIORITY, None)

@@ -68,7 +68,7 @@ class MemoryWorkUnit(api.WorkUnit):
     @property
     def not_before(self) -> float | None:
         record = self.record
-        return record[3] if record[1] == DELAYED else None
+        return self.spec.unix(record[3]) if record[1] == DELAYED else None
 
     @property
     def expiration(self) -> float | None:
@@ -81,7 +81,7 @@ class MemoryWorkUnit(api.WorkUnit):
     @property
     def state(self) -> api.UnitState:
         record = self.record
-        expiration = record[3] if record[1] in (PENDING, FINISHED, FAILED) else None
+        expiration = self.spec.unix(record[3]) if record[1] in (PENDING, FINISHED, FAILED) else None
         return api.UnitState(record[1], expiration, record[4], data_of(record[0], self.key))
 
     @property

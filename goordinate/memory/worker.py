@@ -58,11 +58,16 @@ class MemoryWorker(api.Worker):
 
     @property
     def last_update(self) -> float:
-        return self._last_update
+        return self._namespace.unix(self._last_update)
 
     @property
     def expiration(self) -> float:
-        return self._expiration
+        return self._namespace.unix(self._expiration)
+
+    @property
+    def heard_from(self) -> bool:
+        """Whether it ever said that it lives."""
+        return bool(self._last_update)
 
     @property
     def parent(self) -> api.Worker | None:

@@ -9,6 +9,7 @@ from goordinate.cborrpc.messages import Dispatcher
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 from goordinate.memory import MemoryBackend
+from goordinate.tests.conformance.clock import Clock
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -24,11 +25,16 @@ def exchanges() -> list[tuple[bytes, bytes]]:
     return list(zip(sent, answered, strict=True))
 
 
-def test_every_exchange_of_the_page_is_what_the_server_does() -> None:
-    def now() -> float:
-        return NOW
+def job_server() -> JobServer:
+    """An empty queue at that moment."""
+    clock = Clock()
+    clock.time = NOW
+    namespace = MemoryBackend(clock).namespace("")
+    return JobServer(namespace, clock=clock, configuration=dict, stats=dict)
 
-    server = JobServer(MemoryBackend(now).namespace(""), now=now, configuration=dict)
+
+def test_every_exchange_of_the_page_is_what_the_server_does() -> None:
+    server = job_server()
     dispatcher = Dispatcher(server.methods, expected=(CoordinateError,))
     shown = exchanges()
     assert len(shown) > 15
@@ -39,7 +45,6 @@ def test_every_exchange_of_the_page_is_what_the_server_does() -> None:
 
 def test_every_rpc_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    namespace = MemoryBackend(float).namespace("")
-    for method in JobServer(namespace, now=float, configuration=dict).methods:
+    for method in job_server().methods:
         names = ", ".join(parameter.name for parameter in method.parameters)
         assert f"`{method.name}({names})`" in text, method.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from itertools import permutations
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from goordinate.cborrpc.decode import loads, opaque_item, read_list, read_map
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError, InvalidParams, RPCError
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.messages import Dispatcher, Method, Parameter, encode_request
 from goordinate.cborrpc.tags import Encoded, Tag
 
@@ -258,8 +260,7 @@ def test_a_name_counts_only_with_the_head_of_a_string(head: int, dispatcher: Dis
         if head in (0x40 + len(name), 0x60 + len(name)) and len(name) < 24:
             assert loads(dispatcher.answer(message))[b"id"] == 7
         elif name:
-            with pytest.raises(DecodeError):
-                dispatcher.answer(message)
+            assert " at byte " in error_of(dispatcher.answer(message))
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -455,20 +456,28 @@ def deep(levels: int) -> Encoded:
     return Encoded(b"\x81" * levels + b"\x01")
 
 
-def test_depth(target: Target) -> None:
-    dispatcher = Dispatcher(target.methods, max_depth=10)
+def test_depth(target: Target, caplog: pytest.LogCaptureFixture) -> None:
+    dispatcher = Dispatcher(target.methods, limits=Limits(max_depth=10))
+
+    def is_too_deep(message: bytes, request_id: object) -> bool:
+        before = dispatcher.counts.messages_too_deep
+        said = error_of(dispatcher.answer(message, "somebody"), request_id)
+        assert "nested deeper than the limit at byte " in said
+        assert caplog.records[-1].getMessage() == f"somebody: a message is refused: {said}"
+        return dispatcher.counts.messages_too_deep == before + 1
+
     # The request and the array of its parameters are two levels.
     assert result_of(dispatcher.answer(dumps(request(b"echo", [deep(8)]))))
-    with pytest.raises(DecodeError, match="nested deeper than the limit"):
-        dispatcher.answer(dumps(request(b"echo", [deep(9)])))
+    # The id comes after what is too deep.
+    assert is_too_deep(dumps(request(b"echo", [deep(9)])), 7)
     (answer,) = loads(dispatcher.answer(dumps([request(b"echo", [deep(7)])])))
     assert b"result" in answer
-    with pytest.raises(DecodeError, match="nested deeper than the limit"):
-        dispatcher.answer(dumps([request(b"echo", [deep(8)])]))
+    assert is_too_deep(dumps([request(b"echo", [deep(8)])]), None)
     assert len(target.calls) == 2
     assert loads(dispatcher.answer(b"\x81" * 9 + b"\x80"))
-    with pytest.raises(DecodeError, match="nested deeper than the limit"):
-        dispatcher.answer(b"\x81" * 10 + b"\x80")
+    assert is_too_deep(b"\x81" * 10 + b"\x80", None)
+    assert is_too_deep(b"\x81" * 1_000_000, None)
+    assert len(caplog.records) == 4
 
 
 WHOLE = dumps(request(b"echo", [[1, {b"a": "b"}]]))
@@ -489,11 +498,19 @@ NOT_ONE_ITEM = [b"", WHOLE + b"\x00", WHOLE + WHOLE, b"\x80\x80", b"\xf6\xf6"]
 
 @pytest.mark.parametrize("message", MALFORMED + NOT_ONE_ITEM)
 def test_a_message_that_is_not_one_well_formed_item(
-    message: bytes, dispatcher: Dispatcher, target: Target
+    message: bytes, dispatcher: Dispatcher, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(DecodeError):
-        dispatcher.answer(message)
+    answer = loads(dispatcher.answer(message, "somebody"))
+    assert answer.keys() == {b"id", b"error"}
+    # WHOLE has the id 7, which is told if it came before the fault.
+    came = WHOLE[: WHOLE.index(b"Bid\x07") + 4]
+    assert answer[b"id"] == (7 if message[1:].startswith(came[1:]) else None)
     assert target.calls == []
+    assert dispatcher.counts.messages_malformed == 1
+    (record,) = caplog.records
+    said = answer[b"error"][b"message"].decode()
+    assert record.getMessage() == f"somebody: a message is refused: {said}"
+    assert re.search(r" at byte \d+$", said)
 
 
 @pytest.mark.parametrize("message", MALFORMED)
@@ -501,21 +518,18 @@ def test_a_message_that_is_not_one_well_formed_item(
 def test_nothing_of_a_batch_is_done_if_anything_is_not_well_formed(
     form: bytes, message: bytes, dispatcher: Dispatcher, target: Target
 ) -> None:
-    with pytest.raises(DecodeError):
-        dispatcher.answer(form % (WHOLE, message))
+    assert " at byte " in error_of(dispatcher.answer(form % (WHOLE, message)), None)
     assert target.calls == []
+    assert dispatcher.counts.messages_malformed == 1
 
 
 @given(st.binary(max_size=60), st.integers(0, len(WHOLE)), st.integers(0, 8))
-def test_any_bytes_are_answered_or_refused(junk: bytes, start: int, length: int) -> None:
+def test_any_bytes_are_answered(junk: bytes, start: int, length: int) -> None:
     dispatcher = Dispatcher(Target().methods)
     mutated = WHOLE[:start] + junk[:length] + WHOLE[start + length :]
     for message in (junk, mutated, b"\x81" + mutated):
-        try:
-            answer = dispatcher.answer(message)
-        except DecodeError:
-            continue
-        assert loads(answer) is not None
+        assert loads(dispatcher.answer(message)) is not None
+    assert dispatcher.counts.internal_errors == 0
 
 
 def test_batch(dispatcher: Dispatcher, target: Target) -> None:
@@ -573,6 +587,38 @@ def test_a_batch_is_answered_in_pieces(dispatcher: Dispatcher, target: Target) -
     assert [call[1] for call in target.calls] == list(range(5))
     assert most_at_once <= 1
     assert b"".join(pieces) == dispatcher.answer(message)
+
+
+def test_a_batch_that_is_too_long(target: Target, caplog: pytest.LogCaptureFixture) -> None:
+    dispatcher = Dispatcher(target.methods, limits=Limits(max_batch=3))
+    one = dumps(request(b"echo", [0]))
+    assert len(loads(dispatcher.answer(b"\x83" + 3 * one))) == 3
+    assert len(target.calls) == 3
+    # Lists in the list count too: they take as much memory.
+    for message in (b"\x84" + 4 * one, b"\x9f" + 4 * one + b"\xff", b"\x83\x82" + 4 * one):
+        said = error_of(dispatcher.answer(message, "somebody"), None)
+        assert said == "a batch of more than 3 requests"
+        assert caplog.records[-1].getMessage() == f"somebody: a message is refused: {said}"
+    assert error_of(dispatcher.answer(b"\x98\xc8" + 200 * b"\x80"), None)
+    assert len(target.calls) == 3
+    assert dispatcher.counts.batches_too_long == len(caplog.records) == 4
+
+
+def test_the_answers_to_a_batch_have_a_limit(
+    target: Target, caplog: pytest.LogCaptureFixture
+) -> None:
+    dispatcher = Dispatcher(target.methods, limits=Limits(max_frame=2000))
+    message = dumps([{**request(b"echo", [bytes(900)]), b"id": number} for number in range(5)])
+    answers = loads(dispatcher.answer(message, "somebody"))
+    assert [answer[b"id"] for answer in answers] == list(range(5))
+    assert [b"result" in answer for answer in answers] == [True, True, True, False, False]
+    said = b"the answers to the batch are over 2000 bytes"
+    assert answers[3][b"error"] == answers[4][b"error"] == {b"message": said}
+    # What is answered with an error was not called.
+    assert len(target.calls) == 3
+    assert dispatcher.counts.batches_cut == 1
+    (record,) = caplog.records
+    assert record.getMessage() == "somebody: the answers to a batch are over 2000 bytes"
 
 
 def test_encode_request(dispatcher: Dispatcher) -> None:

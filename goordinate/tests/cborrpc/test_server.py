@@ -1,7 +1,4 @@
-"""The server over real sockets, on a free port: literal bytes where that is possible.
-
-The clients are greenlets of the same process; a deadline is on every test.
-"""
+"""The server over real sockets, on a free port: literal bytes where that is possible."""
 
 from __future__ import annotations
 
@@ -9,154 +6,27 @@ import logging
 import socket as plain_socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import gevent
 import pytest
 from gevent import socket
 
-from goordinate.cborrpc import server as server_module
-from goordinate.cborrpc.decode import loads
-from goordinate.cborrpc.encode import dumps
-from goordinate.cborrpc.framing import FrameReader, frame
-from goordinate.cborrpc.messages import Dispatcher, Method, Parameter
-from goordinate.cborrpc.server import Server
-from goordinate.cborrpc.tags import Encoded
-
-DEADLINE = 30.0
-"""Seconds after which a test gives up; a good run never comes near."""
-
-# The first example of the protocol's description: list_work_specs({}) is ([], None).
-ASKED = bytes.fromhex(
-    "d818 5825 a3 46706172616d73 81a0 426964 01 466d6574686f64 4f6c6973745f776f726b5f7370656373"
+from goordinate.cborrpc.framing import frame
+from goordinate.cborrpc.limits import Limits
+from goordinate.cborrpc.messages import Dispatcher
+from goordinate.cborrpc.server import Server, connection
+from goordinate.tests.cborrpc.serving import (
+    ANSWERED,
+    ASKED,
+    DEADLINE,
+    HUGE,
+    LARGE,
+    Methods,
+    Peer,
+    Start,
+    is_served,
+    request,
 )
-ANSWERED = bytes.fromhex("d818 51 a2 426964 01 46726573756c74 d880 82 80 f6")
-
-LARGE = 8 * 2**20
-"""Bytes, more than are read or sent at once."""
-
-HUGE = 64 * 2**20
-"""Bytes, more than the system takes for a client that does not read."""
-
-
-class Methods:
-    """What is served, and how often each number was counted."""
-
-    def __init__(self) -> None:
-        self.counted: list[object] = []
-        table = {"list_work_specs": self.list_work_specs, "echo": self.echo, "large": self.large}
-        table |= {"busy": self.busy}
-        self.dispatcher = Dispatcher(
-            Method(name, call, (Parameter("value"),)) for name, call in table.items()
-        )
-
-    def list_work_specs(self, options: object) -> object:
-        return [], None
-
-    def echo(self, value: object) -> object:
-        return value
-
-    def large(self, length: Any) -> object:
-        return Encoded(dumps(bytes(length)))
-
-    def busy(self, value: object) -> object:
-        """Takes two milliseconds."""
-        end = time.perf_counter() + 0.002
-        while time.perf_counter() < end:
-            pass
-        self.counted.append(value)
-        return value
-
-
-@pytest.fixture(autouse=True)
-def deadline() -> Iterator[None]:
-    with gevent.Timeout(DEADLINE):
-        yield
-
-
-@pytest.fixture
-def methods() -> Methods:
-    return Methods()
-
-
-Start = Callable[..., Server]
-
-
-@pytest.fixture
-def start(methods: Methods) -> Iterator[Start]:
-    """A function that starts a server on a free port."""
-    servers: list[Server] = []
-
-    def start(host: str = "127.0.0.1", dispatcher: Any = None, **options: Any) -> Server:
-        server = Server((host, 0), dispatcher or methods.dispatcher, **options)
-        server.start()
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.stop(0)
-
-
-class Peer:
-    """A client that sends bytes and takes apart what comes back."""
-
-    def __init__(self, server: Server, host: str = "127.0.0.1") -> None:
-        self.sock = socket.create_connection((host, server.port))
-        self._reader = FrameReader()
-        self._answers: list[bytes] = []
-
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.sock.close()
-
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(data)
-
-    def ask(self, method: str, value: object, request_id: object = 1) -> None:
-        self.send(frame(request(method, value, request_id)))
-
-    def receive(self, most: int) -> bytes:
-        """What comes next, no more than so many bytes."""
-        chunk: bytes = self.sock.recv(most)
-        assert chunk, "the server closed the connection"
-        return chunk
-
-    def answer(self) -> Any:
-        """The next answer."""
-        while not self._answers:
-            self._answers += self._reader.feed(self.receive(1 << 16))
-        return loads(self._answers.pop(0))
-
-    def call(self, method: str, value: object) -> Any:
-        self.ask(method, value)
-        return self.answer()[b"result"]
-
-    def rest(self) -> bytes:
-        """All that comes until the server closes the connection."""
-        received = b""
-        while True:
-            try:
-                chunk = self.sock.recv(1 << 16)
-            except ConnectionResetError:
-                return received
-            if not chunk:
-                return received
-            received += chunk
-
-
-def request(method: str, value: object, request_id: object = 1) -> bytes:
-    return dumps({b"params": [value], b"id": request_id, b"method": method.encode()})
-
-
-def is_served(server: Server) -> bool:
-    """Whether a new client gets the answer of the protocol's description."""
-    with Peer(server) as peer:
-        peer.send(ASKED)
-        return peer.receive(len(ANSWERED)) == ANSWERED
 
 
 def test_literal_bytes(start: Start) -> None:
@@ -186,9 +56,9 @@ def test_addresses(host: str, reached_at: list[str], start: Start) -> None:
     for address in reached_at:
         with Peer(server, address) as peer:
             assert peer.call("echo", b"x") == b"x"
-            (connection,) = server._connections
+            (served,) = server._connections
             host, port = peer.sock.getsockname()[:2]
-            assert connection.peer == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+            assert str(served) == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         while server._connections:
             gevent.sleep(0)
 
@@ -202,13 +72,13 @@ def test_a_port_in_use(start: Start) -> None:
 def count_sends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The list that the length of each send will be added to."""
     sends = []
-    original = server_module._Connection._send
+    original = connection.Connection._send
 
-    def send(self: server_module._Connection, data: bytes) -> None:
+    def send(self: connection.Connection, data: bytes) -> None:
         sends.append(len(data))
         original(self, data)
 
-    monkeypatch.setattr(server_module._Connection, "_send", send)
+    monkeypatch.setattr(connection.Connection, "_send", send)
     return sends
 
 
@@ -232,7 +102,7 @@ def test_many_large_answers_are_sent_in_slices(
     with Peer(start()) as peer:
         peer.send(b"".join(frame(request("large", 100_000, n)) for n in range(100)))
         assert [peer.answer()[b"id"] for _ in range(100)] == list(range(100))
-    assert max(sends) < server_module.SEND_SIZE + 200_000
+    assert max(sends) < connection.SEND_SIZE + 200_000
 
 
 @pytest.mark.parametrize(
@@ -241,16 +111,10 @@ def test_many_large_answers_are_sent_in_slices(
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\xff",
         b"\xd8\x18\x01",
-        b"\xd8\x18\x5a\x04\x00\x00\x01",  # a byte more than 64 MiB
-        frame(b"\xff"),
-        frame(b""),
-        frame(b"\xa1\x01"),
-        frame(request("echo", 1) + b"\x00"),
         b"\x81" * 300,
-        frame(b"\x81" * 300),
     ],
 )
-def test_bad_input_closes_that_connection_only(
+def test_bytes_that_are_no_frame_close_that_connection_only(
     garbage: bytes, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start()
@@ -265,6 +129,24 @@ def test_bad_input_closes_that_connection_only(
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
         assert record.getMessage().startswith(f"{host}:{port}: closing the connection: ")
+        assert server.counts.frames_malformed == 1
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"\xff", b"\xa1\x01", request("echo", 1) + b"\x00", b"\x81" * 300]
+)
+def test_a_message_that_is_none_is_answered(
+    message: bytes, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Peer(start()) as peer:
+        host, port = peer.sock.getsockname()
+        peer.send(ASKED + frame(message) + ASKED)
+        answers = [peer.answer() for _ in range(3)]
+        assert [b"error" in answer for answer in answers] == [False, True, False]
+        assert answers[1][b"id"] in (1, None)
+        assert peer.call("echo", 2) == 2
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{host}:{port}: a message is refused: ")
 
 
 @pytest.mark.parametrize("null", [b"\xf6", frame(b"\xf6")])
@@ -309,11 +191,11 @@ def test_a_client_that_goes_while_it_is_answered(start: Start) -> None:
 class Faulty(Dispatcher):
     """A dispatcher with a fault."""
 
-    def answer(self, message: bytes) -> bytes:
+    def answer(self, message: bytes, peer: object = "a client") -> bytes:
         """Fail for some."""
         if b"echo" in message:
             raise ZeroDivisionError
-        return super().answer(message)
+        return super().answer(message, peer)
 
 
 def test_an_unexpected_exception_is_logged_and_survived(
@@ -371,7 +253,7 @@ def test_a_client_that_does_not_read_is_not_read_from(start: Start, methods: Met
 
 
 def test_a_large_request(start: Start) -> None:
-    server = start(max_frame=LARGE)
+    server = start(limits=Limits(max_frame=LARGE))
     with Peer(server) as peer:
         assert peer.call("echo", bytes(LARGE - 100)) == bytes(LARGE - 100)
         with pytest.raises(ConnectionError):

@@ -26,11 +26,20 @@ coordinate:
     snapshot_period_seconds: null
     sqlite_path: null
   server:
+    allow: []
+    answer_timeout: 60
+    deny: []
+    frame_timeout: 60
     host: localhost
     httpd: null
+    max_batch: 100000
+    max_connections: null
+    max_depth: 256
+    max_frame: 67108864
     modules: []
     port: 5932
     rpclog: false
+    stop_timeout: 10
 """
 
 

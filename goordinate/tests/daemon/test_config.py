@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
             "httpd": None,
             "rpclog": False,
             "modules": [],
+            "max_frame": 67_108_864,
+            "max_depth": 256,
+            "max_batch": 100_000,
+            "max_connections": None,
+            "frame_timeout": 60,
+            "answer_timeout": 60,
+            "stop_timeout": 10,
+            "allow": [],
+            "deny": [],
         },
         "job_queue": {
             "limit_completed_count": None,
@@ -122,6 +132,11 @@ gone: null
 PORT = "an integer from 0 to 65535"
 COUNT = "an integer of 0 or more, or null"
 AMOUNT = "a number of 0 or more, or null"
+ABOVE_0 = "a number above 0"
+SIZE = "a number of bytes, 1024 or more"
+MOST = "an integer of 1 or more"
+DEPTH = "an integer from 16 to 256"
+NETWORK = "a network such as '10.0.0.0/8', '192.168.1.7' or 'fd00::/8'"
 LEVEL = "one of CRITICAL, FATAL, ERROR, WARNING, WARN, INFO, DEBUG, NOTSET, or a number"
 
 # The file, the key, what was expected, what there is.
@@ -148,6 +163,26 @@ WRONG_VALUES = [
     ),
     ("coordinate: {server: {modules: {a: b}}}", "coordinate.server.modules", "a list", "a map"),
     ("coordinate: {server: {httpd: 5933}}", "coordinate.server.httpd", "a string or null", "5933"),
+    *(
+        (f"coordinate: {{server: {{{key}: {value}}}}}", f"coordinate.server.{at}", kind, got)
+        for key, at, kind, value, got in [
+            ("max_frame", "max_frame", SIZE, "1023", "1023"),
+            ("max_frame", "max_frame", SIZE, "64M", "the string '64M'"),
+            ("max_depth", "max_depth", DEPTH, "15", "15"),
+            ("max_depth", "max_depth", DEPTH, "257", "257"),
+            ("max_batch", "max_batch", MOST, "0", "0"),
+            ("max_connections", "max_connections", f"{MOST}, or null", "0", "0"),
+            ("max_connections", "max_connections", f"{MOST}, or null", "true", "true"),
+            ("frame_timeout", "frame_timeout", ABOVE_0, "0", "0"),
+            ("answer_timeout", "answer_timeout", ABOVE_0, ".inf", "inf"),
+            ("stop_timeout", "stop_timeout", ABOVE_0, "soon", "the string 'soon'"),
+            ("allow", "allow", "a list of networks", "10.0.0.0/8", "the string '10.0.0.0/8'"),
+            ("allow", "allow[1]", NETWORK, "[10.0.0.0/8, host]", "the string 'host'"),
+            ("allow", "allow[0]", NETWORK, "[10.0.0.1/8]", "the string '10.0.0.1/8'"),
+            ("deny", "deny[0]", NETWORK, "['::1/129']", "the string '::1/129'"),
+            ("deny", "deny[0]", NETWORK, "[2130706433]", "2130706433"),
+        ]
+    ),
     *(
         (f"coordinate: {{job_queue: {{{key}: {value}}}}}", f"coordinate.job_queue.{key}", kind, got)
         for key, kind, value, got in [
@@ -199,6 +234,12 @@ def test_a_wrong_value_on_the_command_line_names_the_option() -> None:
         ("{port: 0}", "server", "port", 0),
         ("{port: 65535}", "server", "port", 65535),
         ("{rpclog: on}", "server", "rpclog", True),
+        ("{max_frame: 1024}", "server", "max_frame", 1024),
+        ("{max_depth: 16}", "server", "max_depth", 16),
+        ("{max_connections: 1}", "server", "max_connections", 1),
+        ("{frame_timeout: 0.5}", "server", "frame_timeout", 0.5),
+        ("{allow: [10.1.2.3, 'fd00::/8']}", "server", "allow", ["10.1.2.3", "fd00::/8"]),
+        ("{deny: [0.0.0.0/0, '::/0']}", "server", "deny", ["0.0.0.0/0", "::/0"]),
         ("{limit_completed_count: 0}", "job_queue", "limit_completed_count", 0),
         ("{limit_completed_age: 0}", "job_queue", "limit_completed_age", 0),
         ("{limit_completed_age: 1.5e+3}", "job_queue", "limit_completed_age", 1500.0),
@@ -310,24 +351,23 @@ def test_the_options_move_the_log_level(
     assert result == LogConfig(expected, {"a": 30, "b": logging.DEBUG})
 
 
-def test_reading_again_keeps_the_server_and_says_what_would_change() -> None:
+def test_reading_again_changes_what_can_and_says_what_cannot() -> None:
     running = load_text(
-        "coordinate: {server: {port: 1, x: y}, job_queue: {joblog: true}}", host="h"
+        "coordinate: {server: {port: 1, max_batch: 7}, job_queue: {joblog: true}}", host="h"
     )
     Path("site.yaml").write_text(
-        "coordinate: {server: {host: g, port: 2, rpclog: true}, job_queue:"
-        " {limit_completed_count: 3}}\nnew: key"
+        "coordinate: {server: {host: g, port: 2, rpclog: true, max_depth: 99, deny: [10.1.0.0/16]},"
+        " job_queue: {limit_completed_count: 3}}\nnew: key"
     )
     config = load("site.yaml", {"host": "h"}, running=running)
-    assert config.server == running.server
+    assert config.server == ServerConfig(host="h", port=1, max_depth=99, deny=["10.1.0.0/16"])
     assert config.job_queue == JobQueueConfig(limit_completed_count=3)
     assert config.warnings == (
         "site.yaml: coordinate.server.port: cannot change while running, it stays 1",
         "site.yaml: coordinate.server.rpclog: cannot change while running, it stays false",
     )
-    effective = config.effective
-    assert effective["new"] == "key"
-    assert effective["coordinate"]["server"] == running.effective["coordinate"]["server"]
+    assert config.effective["new"] == "key"
+    assert config.effective["coordinate"]["server"] == asdict(config.server)
     assert config.wire[b"coordinate"][b"server"][b"port"] == 1  # type: ignore[index]
 
 

@@ -16,6 +16,7 @@ from gevent.event import Event
 
 from goordinate import __version__, daemon
 from goordinate.cborrpc.client import Client
+from goordinate.config import ServerConfig
 from goordinate.tests.daemon.conftest import COMMAND, DEADLINE, ENVIRONMENT, StartDaemon
 
 
@@ -53,6 +54,15 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
                 b"httpd": None,
                 b"rpclog": False,
                 b"modules": [],
+                b"max_frame": 67_108_864,
+                b"max_depth": 256,
+                b"max_batch": 100_000,
+                b"max_connections": None,
+                b"frame_timeout": 60,
+                b"answer_timeout": 60,
+                b"stop_timeout": 10,
+                b"allow": [],
+                b"deny": [],
             },
             b"job_queue": {
                 b"limit_completed_count": None,
@@ -121,7 +131,7 @@ def test_a_second_stop_signal_ends_it_at_once(start_daemon: StartDaemon, tmp_pat
         running.wait_for_log("SIGTERM: ")
         running.send(signal.SIGINT)
         assert running.wait() == 1
-    assert time.monotonic() - started < daemon.STOP_TIMEOUT / 2
+    assert time.monotonic() - started < ServerConfig().stop_timeout / 2
     assert running.log().splitlines()[-1].endswith("SIGINT again: exiting at once")
     assert not (tmp_path / "pid").exists()
 

@@ -1,11 +1,11 @@
-"""The log: one line an event."""
+"""The log: one line an event, few of the same, none with the data of a unit."""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -41,14 +41,103 @@ def test_control_characters_are_escaped(text: str, escaped: str) -> None:
     assert line_of("name %s!", text).endswith(f" some.logger: name {escaped}!")
 
 
-def test_a_traceback_is_on_the_same_line() -> None:
+def fail() -> None:
+    """Raise an exception that has another behind it."""
     try:
-        raise ValueError("two\nlines\x1b")
-    except ValueError:
-        line = line_of("failed", exc_info=sys.exc_info())
+        {b"": 1}[b"a unit's key"]
+    except KeyError:
+        raise ValueError("a unit's\ndata\x1b") from None
+
+
+def fail_again() -> None:
+    """The same, with the one behind it to be shown."""
+    try:
+        fail()
+    except ValueError as first:
+        raise RuntimeError("more\ndata") from first
+
+
+def traceback_of(call: Callable[[], None]) -> str:
+    """The line of an error with the exception that a call raises."""
+    try:
+        call()
+    except Exception:
+        return line_of("failed", exc_info=sys.exc_info())
+    raise AssertionError
+
+
+def test_a_traceback_is_on_the_same_line_and_without_words() -> None:
+    line = traceback_of(fail)
     assert "\n" not in line
     assert " some.logger: failed | Traceback (most recent call last): |   File " in line
-    assert line.endswith(" | ValueError: two | lines\\x1b")
+    assert 'raise ValueError("' in line
+    assert line.endswith(" | ValueError")
+    again = traceback_of(fail_again)
+    assert " | ValueError | which led to: | Traceback " in again
+    assert again.endswith(" | RuntimeError")
+
+
+@pytest.fixture
+def debugged() -> Iterator[None]:
+    logger = logging.getLogger("some.logger")
+    logger.setLevel(logging.DEBUG)
+    yield
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("debugged")
+def test_the_words_of_an_exception_are_for_debugging() -> None:
+    assert traceback_of(fail).endswith(" | ValueError: a unit's | data\\x1b")
+    again = traceback_of(fail_again)
+    assert " | ValueError: a unit's | data\\x1b | which led to: | " in again
+    assert again.endswith(" | RuntimeError: more | data")
+
+
+class Log:
+    """What gets past the bound on a clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self._bound = logs.BoundedRate(lambda: self.time)
+
+    def lines(
+        self, number: int, text: str = "refused %d", level: int = logging.WARNING,
+        name: str = "goordinate.cborrpc",
+    ) -> list[str]:  # fmt: skip
+        """The lines of so many records."""
+        records = [
+            logging.LogRecord(name, level, __file__, 1, text, (value,), None)
+            for value in range(number)
+        ]
+        return [record.getMessage() for record in records if self._bound.filter(record)]
+
+
+def test_an_event_has_few_lines_and_says_how_many_were_left_out() -> None:
+    log = Log()
+    few = [f"refused {number}" for number in range(logs.BURST)]
+    assert log.lines(1000) == few
+    log.time += logs.PERIOD / 2
+    assert log.lines(1000) == []
+    log.time += logs.PERIOD / 2
+    left_out = 2000 - logs.BURST
+    assert log.lines(1000) == [f"refused 0 (and {left_out} more like it before)", *few[1:]]
+    log.time += logs.PERIOD
+    assert log.lines(1) == [f"refused 0 (and {1000 - logs.BURST} more like it before)"]
+    log.time += logs.PERIOD
+    assert log.lines(1) == ["refused 0"]
+
+
+def test_each_event_has_its_own_bound() -> None:
+    log = Log()
+    for options in ({}, {"text": "denied %d"}, {"name": "goordinate.jobserver"}):
+        assert len(log.lines(50, **options)) == logs.BURST  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options", [{"level": logging.INFO}, {"level": logging.DEBUG}, {"name": "goordinate.daemon"}]
+)
+def test_what_clients_do_not_cause_has_no_bound(options: dict[str, Any]) -> None:
+    assert len(Log().lines(1000, **options)) == 1000
 
 
 @pytest.fixture

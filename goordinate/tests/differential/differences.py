@@ -257,7 +257,7 @@ UPDATES = [
     ),
     Difference(
         "a lease alone concerns units that are pending",
-        [*UNIT, update(b"s", b"a", lease_time=-(10**6)), update(b"s", b"a", status=PENDING)],
+        [*UNIT, update(b"s", b"a", lease_time=0), update(b"s", b"a", status=PENDING)],
         ("count_work_units", [b"s"]),
         ({AVAILABLE: 1}, None),
         ({PENDING: 1}, None),
@@ -270,8 +270,15 @@ UPDATES = [
         ({PENDING: 1}, None),
     ),
     Difference(
+        "a length of time is not negative",
+        [*UNIT, update(b"s", b"a", status=PENDING, lease_time=100)],
+        update(b"s", b"a", lease_time=-1),
+        DONE,
+        REFUSED,
+    ),
+    Difference(
         "a lease that is over is over in every answer",
-        [*UNIT, update(b"s", b"a", status=PENDING, lease_time=-1)],
+        [*UNIT, update(b"s", b"a", status=PENDING, lease_time=0)],
         listed(state=PENDING),
         ([(b"a", {})], None),
         ([], None),
@@ -279,7 +286,7 @@ UPDATES = [
     Difference(
         "a lease that is over is not given back by moving it",
         [
-            *UNIT, update(b"s", b"a", status=PENDING, lease_time=-1),
+            *UNIT, update(b"s", b"a", status=PENDING, lease_time=0),
             update(b"s", b"a", lease_time=100),
         ],
         ("count_work_units", [b"s"]),
@@ -290,7 +297,7 @@ UPDATES = [
         "a lease made shorter ends at its new time",
         [
             *TWO, update(b"s", b"a", status=PENDING, lease_time=100),
-            update(b"s", b"b", status=PENDING, lease_time=200), update(b"s", b"b", lease_time=-1),
+            update(b"s", b"b", status=PENDING, lease_time=200), update(b"s", b"b", lease_time=0),
         ],
         ("count_work_units", [b"s"]),
         ({PENDING: 2}, None),

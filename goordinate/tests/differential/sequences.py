@@ -268,7 +268,7 @@ class Sequence(Pieces):
         spec = self.form(name)
         first, second = self.random.choice([
             ({b"status": PENDING, b"lease_time": 700}, {b"lease_time": 1300}),
-            ({b"status": FINISHED}, {b"status": PENDING, b"lease_time": -1}),
+            ({b"status": FINISHED}, {b"status": PENDING, b"lease_time": 0}),
             ({b"status": AVAILABLE}, {b"status": PENDING, b"lease_time": 0}),
             ({b"status": PENDING, b"lease_time": 700}, {"status": PENDING, b"worker_id": b"x"}),
             ({b"status": PENDING, b"lease_time": 700}, {b"lease_time": 86_401, b"data": {}}),

@@ -179,6 +179,12 @@ CONFIGURATION = {
 }
 
 
+LIMITS = {
+    *(b"max_frame", b"max_depth", b"max_batch", b"max_connections", b"frame_timeout"),
+    *(b"answer_timeout", b"stop_timeout", b"allow", b"deny"),
+}
+
+
 def test_get_config(start_pair: StartPair) -> None:
     pair = start_pair(CONFIGURATION)
     original, ours = pair.both("get_config", [])
@@ -189,4 +195,8 @@ def test_get_config(start_pair: StartPair) -> None:
     assert original[0][b"coordinate"][b"server"].pop(b"host") == b"localhost"
     assert ours[0][b"coordinate"][b"server"].pop(b"port") not in (1234, 5932)
     assert ours[0][b"coordinate"][b"server"].pop(b"host") == b"127.0.0.1"
+    # Ours has limits.
+    known = {*original[0][b"coordinate"][b"server"]}
+    of_limits = {key: ours[0][b"coordinate"][b"server"].pop(key) for key in LIMITS}
+    assert not known & of_limits.keys()
     assert_exact(ours, original)

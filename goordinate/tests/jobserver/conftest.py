@@ -18,8 +18,9 @@ from goordinate.cborrpc.server import Server
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 from goordinate.memory import MemoryBackend
+from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.connection import Connection
-from goordinate.tests.jobserver.rpc import CONFIGURATION, Clock, Rpc
+from goordinate.tests.jobserver.rpc import CONFIGURATION, STATS, Rpc
 
 #: Seconds after which a server that does not start or stop fails the test.
 DEADLINE = 20.0
@@ -81,7 +82,10 @@ def rpc(request: pytest.FixtureRequest) -> Iterator[Rpc]:
     """A job server without specs and workers, on a clock that stands still."""
     clock = Clock()
     server = JobServer(
-        MemoryBackend(clock).namespace(""), now=clock, configuration=lambda: CONFIGURATION
+        MemoryBackend(clock).namespace(""),
+        clock=clock,
+        configuration=lambda: CONFIGURATION,
+        stats=lambda: STATS,
     )
     dispatcher = Dispatcher(server.methods, expected=(CoordinateError,))
     if request.param == "dispatcher":

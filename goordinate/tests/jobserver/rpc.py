@@ -12,10 +12,8 @@ from typing import Any
 from goordinate.cborrpc.decode import loads, opaque_item, read_map
 from goordinate.cborrpc.encode import dumps
 from goordinate.jobserver import JobServer
+from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.exact import assert_exact
-
-#: The Unix time at which every test begins.
-START = 1_700_000_000.0
 
 AVAILABLE, PENDING, FINISHED, FAILED = 1, 3, 4, 5
 RUNNABLE, PAUSED = 1, 2
@@ -23,28 +21,14 @@ RUNNABLE, PAUSED = 1, 2
 #: What get_config answers.
 CONFIGURATION = {b"coordinate": {b"server": {b"port": 5932}}, b"name": "né"}
 
+#: What server_stats answers.
+STATS = {"connections": 1, "frames_malformed": 0}
+
 #: The answer to a call that did what it was asked.
 DONE = (True, None)
 
 #: get_work's answer when there is nothing to do, for one unit.
 NOTHING = ((None, None, None), None)
-
-
-class Clock:
-    """A clock that stands until it is moved, or goes on by `step` each time it is looked at."""
-
-    def __init__(self) -> None:
-        self.time = START
-        self.step = 0.0
-
-    def __call__(self) -> float:
-        """The Unix time in seconds."""
-        self.time += self.step
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.time += seconds
 
 
 class Rpc:

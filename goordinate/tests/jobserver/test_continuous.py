@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from goordinate.tests.jobserver.rpc import DONE, NOTHING, PENDING, START, Rpc
+from goordinate.tests.conformance.clock import START
+from goordinate.tests.jobserver.rpc import DONE, NOTHING, PENDING, Rpc
 
 
 def test_one_unit_is_made_and_handed_out(rpc: Rpc) -> None:

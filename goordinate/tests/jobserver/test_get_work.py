@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from goordinate.tests.conformance.clock import START
 from goordinate.tests.jobserver.rpc import (
     AVAILABLE,
     DONE,
@@ -13,7 +14,6 @@ from goordinate.tests.jobserver.rpc import (
     FINISHED,
     NOTHING,
     PENDING,
-    START,
     Rpc,
 )
 

@@ -43,6 +43,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "worker_stats": {},
     "get_config": {},
     "now": {},
+    "server_stats": {},
     "lock": {"locker_id": b"l", "timeout": 5, "keys": [[b"a"]]},
     "renew": {"locker_id": b"l", "timeout": 5, "keys": [[b"a"]]},
     "unlock": {"locker_id": b"l", "keys": [[b"a"]]},
@@ -56,6 +57,10 @@ NAMES: tuple[str, list[Any]] = ("string", [5, None, [b"s"], (b"s",), {}, 1.5, Tr
 NAME_LISTS = ("", [5, b"k", {b"k": 1}, [5], [b"k", None], [[b"k"]]])
 OPTION_MAPS = ("map", [5, b"o", [], (), True])
 NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), -(10**400), Tag(99, 1)])
+TIMES = ("number", [*NUMBERS[1], -1, -0.5, b"-3", -(10**300), -1e300])
+SPEC_NUMBERS = ("expected a", [b"x", [1], {}, True, float("nan"), float("-inf"), 10**400])
+SPEC_TIMES = ("number of seconds, 0 or more", [*SPEC_NUMBERS[1], -1, b"-0.5", b"nan", b"inf"])
+PATHS = ("", [5, b"a", {b"a": 1}, [b"a"], [[]], [[b"a", 5]], [[[b"a"]]], [[b"b"], [None]]])
 UNITS = (
     "",
     [
@@ -73,6 +78,7 @@ UNITS = (
         [(b"n", {}, {b"priority": float("nan")})],
         [(b"n", {}, {b"delay": [1]})],
         [(b"n", {}, {b"delay": 10**400})],
+        [(b"n", {}, {b"delay": -1})],
         [(b"n", {}, {b"priority": 10**400})],
         [(b"n", {}, {}, b"x")],
         [(b"n", {}, {}, True)],
@@ -83,11 +89,22 @@ UNITS = (
 
 #: (method, parameter, option if it is one) -> what it expects, and what it does not take.
 REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
+    ("set_work_spec", "work_spec", None): ("map", [5, b"s", [], [(b"name", b"s")], (), None]),
+    ("set_work_spec", "work_spec", "name"): ("name", [5, None, b"", "", [b"s"], {}, True]),
+    ("set_work_spec", "work_spec", "weight"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "nice"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "max_running"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "max_getwork"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "max_retries"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "priority"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "interval"): SPEC_TIMES,
+    ("set_work_spec", "work_spec", "then"): ("name of a work spec", [5, [b"t"], {}, True]),
+    ("set_work_spec", "work_spec", "runtime"): ("string", [5, [b"r"], {}, True]),
     ("get_work_spec", "work_spec_name", None): NAMES,
     ("get_work_spec_meta", "work_spec_name", None): NAMES,
     ("control_work_spec", "work_spec_name", None): NAMES,
     ("control_work_spec", "options", None): OPTION_MAPS,
-    ("control_work_spec", "options", "interval"): NUMBERS,
+    ("control_work_spec", "options", "interval"): TIMES,
     ("control_work_spec", "options", "max_running"): NUMBERS,
     ("control_work_spec", "options", "weight"): NUMBERS,
     ("control_work_spec", "options", "status"): ("integer", [b"1", 1.0, [1], True]),
@@ -104,7 +121,9 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("get_work_units", "options", "state"): ("integer", [b"1", 1.5, [b"1"], {}, [None]]),
     ("get_work_units", "options", "start"): ("string", [[b"a"], {}]),
     ("get_work_units", "options", "limit"): NUMBERS,
+    ("get_work_unit_status", "work_spec_name", None): NAMES,
     ("get_work_unit_status", "work_unit_keys", None): NAME_LISTS,
+    ("prioritize_work_units", "work_spec_name", None): NAMES,
     ("prioritize_work_units", "options", None): OPTION_MAPS,
     ("prioritize_work_units", "options", "work_unit_keys"): NAME_LISTS,
     ("prioritize_work_units", "options", "priority"): NUMBERS,
@@ -112,12 +131,17 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("update_work_unit", "work_spec_name", None): NAMES,
     ("update_work_unit", "work_unit_key", None): NAMES,
     ("update_work_unit", "options", None): OPTION_MAPS,
-    ("update_work_unit", "options", "lease_time"): NUMBERS,
+    ("update_work_unit", "options", "lease_time"): TIMES,
+    ("update_work_unit", "options", "status"): (
+        "expected",
+        [b"4", 4.0, [4], True, 0, 2, 6, 7, -1, 10**400],
+    ),
     ("update_work_unit", "options", "worker_id"): ("string", [5, [b"w"]]),
     ("del_work_units", "work_spec_name", None): NAMES,
     ("del_work_units", "options", None): OPTION_MAPS,
     ("del_work_units", "options", "work_unit_keys"): NAME_LISTS,
     ("del_work_units", "options", "state"): ("integer", [b"1", 1.5, [1]]),
+    ("archive", "options", None): OPTION_MAPS,
     ("archive", "options", "work_spec_names"): NAME_LISTS,
     ("get_work", "worker_id", None): NAMES,
     ("get_work", "options", None): OPTION_MAPS,
@@ -133,10 +157,17 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("get_worker_info", "worker_id", None): NAMES,
     ("get_child_work_units", "worker_id", None): NAMES,
     ("lock", "locker_id", None): NAMES,
-    ("lock", "timeout", None): NUMBERS,
+    ("lock", "timeout", None): TIMES,
+    ("lock", "keys", None): PATHS,
     ("locksome", "locker_id", None): NAMES,
-    ("renew", "timeout", None): NUMBERS,
+    ("locksome", "timeout", None): TIMES,
+    ("locksome", "keys", None): PATHS,
+    ("renew", "locker_id", None): NAMES,
+    ("renew", "timeout", None): TIMES,
+    ("renew", "keys", None): PATHS,
     ("unlock", "locker_id", None): NAMES,
+    ("unlock", "keys", None): PATHS,
+    ("readlock", "keys", None): PATHS,
     ("delete_namespace", "prefix", None): NAMES,
 }
 
@@ -174,6 +205,21 @@ def test_a_value_that_is_refused(rpc: Rpc, method: str, parameter: str, option: 
         params[parameter] = value if option is None else {**params[parameter], option: value}
         rpc.refuse(method, *params.values(), saying=said)
         assert_exact(everything(rpc), before)
+
+
+def test_every_parameter_is_in_the_table() -> None:
+    every = {(method, parameter) for method, params in CALLS.items() for parameter in params}
+    # A worker may say of itself what it likes.
+    assert every - {row[:2] for row in REFUSED} == {("worker_heartbeat", "data")}
+
+
+def test_a_sum_of_priorities_that_is_too_large_changes_nothing(rpc: Rpc) -> None:
+    rpc.add(b"s", b"a", b"large", priority=1e308)
+    before = everything(rpc)
+    options = {b"work_unit_keys": [b"k", b"large", b"a"], b"adjustment": 1e308}
+    assert "'large'" in rpc.error("prioritize_work_units", [b"s", options])
+    assert_exact(everything(rpc), before)
+    assert rpc.taken(worker=b"v") == b"a"
 
 
 def test_every_rpc_is_in_the_table(rpc: Rpc) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from goordinate.tests.conformance.clock import START
 from goordinate.tests.jobserver.rpc import (
     AVAILABLE,
     DONE,
     FAILED,
     FINISHED,
     PENDING,
-    START,
     Rpc,
 )
 

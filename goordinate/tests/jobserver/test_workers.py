@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from goordinate.tests.jobserver.rpc import DONE, START, Rpc
+from goordinate.tests.conformance.clock import START
+from goordinate.tests.jobserver.rpc import DONE, Rpc
 
 
 def beat(rpc: Rpc, worker: object, parent: object = None, **changes: object) -> None:

@@ -1,0 +1,160 @@
+"""The listening socket: which new connections are served, and which are closed at once.
+
+Rule: whatever is wrong with new connections, those that are served go on, and waiting for
+better times takes no processor time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+from gevent.monkey import get_original
+from gevent.pool import Pool
+from gevent.server import StreamServer
+
+from ..limits import Counts, Limits
+from .access import EVERYBODY
+
+log = logging.getLogger(__name__)
+
+Address = tuple[str, int]
+Peer = tuple[Any, ...]
+
+PAUSE: Final = 0.25
+"""Seconds without accepting when the system has no descriptor for one more connection."""
+
+KEEPALIVE: Final = {"TCP_KEEPIDLE": 300, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
+"""When the system asks a silent peer whether it is still there: after five minutes, then each
+minute; after the fifth question the connection is lost.  A host that lost its power, or its
+network, would hold its connection for ever."""
+
+_ABORT: Final = struct.pack("ii", 1, 0)
+
+
+def listen(address: Address, backlog: int) -> socket.socket:
+    """A socket that listens on an address; see `Server`.  OSError if it cannot be had."""
+    host, port = address
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
+    # The system's socket, also where gevent has put its own in place of it.
+    sock: socket.socket = get_original("socket", "socket")(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Its connections inherit these.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        if family == socket.AF_INET6:
+            with contextlib.suppress(OSError):  # a system may keep "::" to IPv6
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(where)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def reset_when_closed(sock: socket.socket) -> None:
+    """Let the end of a connection be a reset, which the original's client does not take for an
+    answer: it calls again."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+
+
+def printable(peer: Peer) -> str:
+    """Where a connection comes from, as host:port."""
+    host, port = peer[:2]
+    host = host.removeprefix("::ffff:")  # an IPv4 address, seen from IPv6
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Listener(StreamServer):  # type: ignore[misc]
+    """Accepts connections, as plain sockets: waiting on them is the connection's part."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        handle: Callable[[socket.socket, Peer], None],
+        counts: Counts,
+    ) -> None:
+        super().__init__(listening, handle, spawn=Pool())
+        self.limits = Limits()
+        self.access = EVERYBODY
+        self._counts = counts
+        self._without_descriptor = False
+
+    @property
+    def served(self) -> int:
+        """How many connections are open."""
+        return len(self.pool)
+
+    def do_read(self) -> tuple[socket.socket, Peer] | None:
+        """The next connection that is to be served, if there is one waiting."""
+        # Bounded: a flood of those that are refused leaves the others their turn.
+        for _ in range(self.max_accept):
+            try:
+                sock, peer = self.socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return None
+            except OSError as fault:
+                self._pause(fault)
+                return None
+            if self._without_descriptor:
+                self._without_descriptor = False
+                log.warning("accepting connections again")
+            if self._takes(peer):
+                sock.setblocking(False)
+                self._counts.connections_accepted += 1
+                return sock, peer
+            reset_when_closed(sock)
+            sock.close()
+        return None
+
+    def _takes(self, peer: Peer) -> bool:
+        """Whether a connection from there is to be served."""
+        if not self.access.admits(peer[0]):
+            self._counts.connections_denied += 1
+            log.warning("%s: connection denied: not from an allowed network", printable(peer))
+            return False
+        most = self.limits.max_connections
+        if most is not None and self.served >= most:
+            self._counts.connections_refused += 1
+            log.warning(
+                "%s: connection refused: the limit of %d connections is reached",
+                printable(peer), most,
+            )  # fmt: skip
+            return False
+        return True
+
+    def _pause(self, fault: OSError) -> None:
+        """Let the connections that are waiting wait: the system has no room for one more."""
+        self._counts.accept_pauses += 1
+        if not self._without_descriptor:
+            self._without_descriptor = True
+            log.error(
+                "cannot accept connections, trying again every %g s: %s", PAUSE, fault.strerror
+            )
+        # The socket stays readable: to go on watching it would be to try without end.
+        self.stop_accepting()
+        gevent.spawn_later(PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        if self.started:
+            self.start_accepting()
+
+    def accept_waiting(self, most: int) -> None:
+        """Accept the connections that are waiting, of which there are no more than `most`."""
+        for _ in range(most):
+            accepted = self.do_read()
+            if accepted is None:
+                break
+            self.do_handle(*accepted)

@@ -1,0 +1,141 @@
+"""The server: its life, from listening to the last answer."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Final
+
+from gevent import get_hub
+from gevent.event import Event
+
+from ..errors import FrameError, FrameTooLarge
+from ..limits import Counts, Limits
+from ..messages import Dispatcher
+from .access import EVERYBODY, Access
+from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping
+from .listener import Address, Listener, Peer, listen
+
+log = logging.getLogger(__name__)
+
+_ENDING: Final = 0.25
+"""Seconds that it takes, at most, to cut off who is left after a stop."""
+
+
+class Server:
+    """Serves a dispatcher's methods on a TCP address.
+
+    address: host and port to listen on.  "" is every IPv4 interface, "::" every interface; of
+    the addresses that a name has, an IPv4 one is taken if there is one, because the original's
+    clients know no other.  Port 0 picks a free one.
+    backlog: how many connections may wait to be accepted.  limits, access: what clients may
+    take, and who may connect.  rpclog: log each message and its answer at debug level, on the
+    logger `goordinate.rpc`.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        dispatcher: Dispatcher,
+        *,
+        backlog: int = 1024,
+        limits: Limits | None = None,
+        access: Access = EVERYBODY,
+        counts: Counts | None = None,
+        rpclog: bool = False,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.counts = Counts() if counts is None else counts
+        self._limits = Limits() if limits is None else limits
+        self._access = access
+        self._rpclog = rpclog
+        self._stopping = False
+        self._address = address
+        self._backlog = backlog
+        self._listener: Listener | None = None
+        self._connections: set[Connection] = set()
+        self._stopped = Event()
+
+    @property
+    def address(self) -> Address:
+        """Host and port: once started those that are listened on, before that those wanted."""
+        return self._address
+
+    @property
+    def port(self) -> int:
+        """The port of `address`."""
+        return self._address[1]
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return 0 if self._listener is None else self._listener.served
+
+    def restrict(self, limits: Limits, access: Access) -> None:
+        """Other limits, and others who may connect, for the connections made from now on."""
+        self._limits, self._access = limits, access
+        if self._listener is not None:
+            self._listener.limits, self._listener.access = limits, access
+
+    def start(self) -> None:
+        """Listen, and serve whoever connects as long as the event loop runs.
+
+        OSError if the address cannot be had.
+        """
+        listening = listen(self._address, self._backlog)
+        self._address = listening.getsockname()[:2]
+        self._listener = Listener(listening, self._handle, self.counts)
+        self.restrict(self._limits, self._access)
+        self._listener.start()
+
+    def serve_forever(self) -> None:
+        """Start, and come back when the server has been stopped."""
+        self.start()
+        self._stopped.wait()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Accept no more connections, answer the requests that have arrived, close all.
+
+        A request that has arrived in part is dropped.  It takes `timeout` seconds at most: what
+        is not done by then is cut off.
+        """
+        if self._listener is None or self._stopping:
+            return
+        self._stopping = True
+        self._listener.accept_waiting(self._backlog)
+        hub = get_hub()
+        for connection in self._connections:
+            connection.stopping = True
+            hub.cancel_wait(connection.readable, Stopping)
+        self._listener.stop(max(0.0, timeout - _ENDING))
+        self._stopped.set()
+
+    def _handle(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve one connection; `gevent` closes it afterwards."""
+        connection = Connection(sock, peer, self.dispatcher, self._limits, rpclog=self._rpclog)
+        connection.stopping = self._stopping
+        self._connections.add(connection)
+        try:
+            connection.serve()
+        except (FrameError, AnswerUnread) as fault:
+            self._count(fault)
+            log.warning("%s: closing the connection: %s", connection, fault)
+        except OSError as fault:
+            log.debug("%s: connection lost: %s", connection, fault)
+        except Exception:
+            self.counts.internal_errors += 1
+            log.exception("%s: closing the connection", connection)
+        finally:
+            self._connections.discard(connection)
+            connection.close()
+
+    def _count(self, fault: FrameError | AnswerUnread) -> None:
+        """Count why a connection is closed."""
+        if isinstance(fault, AnswerUnread):
+            self.counts.answers_unread += 1
+        elif isinstance(fault, FrameUnfinished):
+            self.counts.frames_unfinished += 1
+        elif isinstance(fault, FrameTooLarge):
+            self.counts.frames_too_large += 1
+        else:
+            self.counts.frames_malformed += 1

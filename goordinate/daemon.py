@@ -17,6 +17,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import NoReturn
 
 import gevent
 from gevent.event import Event
@@ -68,10 +69,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         config.require_supported()
         Daemon(arguments, config).run()
+        leave(0)
     except (ConfigError, BackendError, StartError) as error:
         print(logs.one_line(f"goordinated: {error}"), file=sys.stderr)
         return 1 if isinstance(error, StartError) else 2
-    return 0
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once. To take the queue apart first would take a second for each million
+    of units, while the clients wait for the next daemon."""
+    logging.shutdown()
+    os._exit(status)
 
 
 def _log_warnings(config: Config) -> None:
@@ -222,8 +230,7 @@ class Daemon:
         if self._stop.is_set():
             log.warning("%s again: exiting at once", name)
             self._remove_pid_file()
-            logging.shutdown()
-            os._exit(1)
+            leave(1)
         log.info("%s: answering what has arrived, then stopping", name)
         self._stop.set()
 

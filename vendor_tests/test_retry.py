@@ -11,7 +11,7 @@ import time
 import pytest
 from coordinate import TaskMaster
 
-from goordinate_plugin import Daemon
+from goordinate_plugin import Daemon, wait_until
 
 # Long enough for the client to be refused twice, at once and after half a second.
 DOWN_SECONDS = 1.0
@@ -49,4 +49,42 @@ def test_the_client_keeps_working_through_a_restart(own_daemon):
     client.add_work_units('spec', [('unit', {})])
     assert client.get_work('w', available_gb=1).key == 'unit'
     client.close()
+    own_daemon.stop()
+
+
+def call_on(address, until, calls, faults):
+    """Call as a client of its own until told to end; count the calls, keep what goes wrong."""
+    client = TaskMaster({'address': address})
+    try:
+        while not until.is_set():
+            client.set_work_spec({'name': 'spec', 'min_gb': 1})
+            client.list_work_specs()
+            calls.append(time.time())
+    except Exception as fault:  # what the test is about, whatever it is
+        faults.append(fault)
+    finally:
+        client.close()
+
+
+def test_busy_clients_ride_through_restarts(own_daemon):
+    until, calls, faults = threading.Event(), [], []
+    clients = [threading.Thread(target=call_on, args=(own_daemon.address, until, calls, faults))
+               for _ in range(4)]
+    for client in clients:
+        client.start()
+    port = own_daemon.port
+    try:
+        for _ in range(3):
+            before = len(calls)
+            wait_until(lambda: faults or len(calls) > before + 100, 60, 'calls')
+            # Each client has a call on the way, or half of one.
+            own_daemon.stop()
+            own_daemon.start(port)
+        before = len(calls)
+        wait_until(lambda: faults or len(calls) > before + 100, 60, 'calls')
+    finally:
+        until.set()
+        for client in clients:
+            client.join()
+    assert faults == []
     own_daemon.stop()

@@ -53,7 +53,7 @@ class KeySet:
         if len(staged) > STAGED:
             self._settle()
 
-    def add_many(self, keys: list[bytes]) -> None:
+    def add_many(self, keys: Collection[bytes]) -> None:
         """Add keys, which must not be in."""
         self._staged.update(keys)
         if len(self._staged) > STAGED:
@@ -109,7 +109,7 @@ class UnitQueues:
             self._ranked[state].add((-priority, key))
             self._ranked_keys[state].add(key)
 
-    def add_available(self, keys: list[bytes]) -> None:
+    def add_available(self, keys: Collection[bytes]) -> None:
         """Units of the default priority become available."""
         self.counts[AVAILABLE] += len(keys)
         self._plain[AVAILABLE].add_many(keys)

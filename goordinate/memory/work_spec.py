@@ -168,25 +168,31 @@ class MemoryWorkSpec(api.WorkSpec):
 
     def _add(self, units: dict[bytes, api.NewWorkUnit], now: float, restart: bool) -> None:
         stored = self.units
-        fresh: list[bytes] = []
+        # What is to be kept is made before anything changes.
+        again: list[tuple[bytes, Record]] = []
+        plain: dict[bytes, bytes] = {}  # nearly every unit there is: kept as its item
+        others: list[tuple[bytes, Record]] = []
         for key, item, priority, delay in units.values():
             old = stored.get(key)
-            if old is not None:
-                not_before = now + delay if delay > 0 else None
-                self.replace(
-                    key,
-                    added_again(expand(old), key, item, priority, not_before, now, restart=restart),
-                )
-            elif delay <= 0 and not priority:
-                # Nearly every unit there is: kept as its item, queued together below.
-                stored[key] = item
-                fresh.append(key)
+            if old is None and delay <= 0 and not priority:
+                plain[key] = item
+                continue
+            not_before = now + delay if delay > 0 else None
+            if old is None:
+                status = AVAILABLE if not_before is None else DELAYED
+                new = (item, status, priority or 0, not_before, None, None, None, (), 0)
+                others.append((key, new))
             else:
-                status, when = (DELAYED, now + delay) if delay > 0 else (AVAILABLE, None)
-                record = (item, status, priority or 0, when, None, None, None, (), 0)
-                stored[key] = compact(record)
-                self._enter(key, record)
-        self.queues.add_available(fresh)
+                before = expand(old)
+                record = added_again(before, key, item, priority, not_before, now, restart=restart)
+                again.append((key, record))
+        for key, record in again:
+            self.replace(key, record)
+        for key, record in others:
+            stored[key] = compact(record)
+            self._enter(key, record)
+        stored.update(plain)
+        self.queues.add_available(plain)
         self._namespace.touch(self)
 
     def replace(self, key: bytes, record: Record | None) -> None:

@@ -28,11 +28,11 @@ DEADLINE = 20.0
 class DaemonProcess:
     """`python -m goordinate` on a free port, its log in a file."""
 
-    def __init__(self, folder: Path, arguments: list[str]) -> None:
+    def __init__(self, folder: Path, arguments: list[str], command: list[str]) -> None:
         self._log = folder / f"log-{time.monotonic_ns()}"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "--port", "0", *arguments],
+                [*command, "--port", "0", *arguments],
                 cwd=folder,
                 env=ENVIRONMENT,
                 stderr=log,
@@ -71,11 +71,14 @@ StartDaemon = Callable[..., DaemonProcess]
 
 @pytest.fixture
 def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
-    """A function that starts a daemon in the test's folder with the arguments it is given."""
+    """A function that starts a daemon in the test's folder with the arguments it is given.
+
+    `command` is what the arguments are given to, when it is not the plain command.
+    """
     daemons: list[DaemonProcess] = []
 
-    def start(*arguments: str) -> DaemonProcess:
-        daemons.append(DaemonProcess(tmp_path, list(arguments)))
+    def start(*arguments: str, command: list[str] = COMMAND) -> DaemonProcess:
+        daemons.append(DaemonProcess(tmp_path, list(arguments), command))
         return daemons[-1]
 
     yield start

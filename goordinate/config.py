@@ -138,6 +138,7 @@ class ServerConfig:
     answer_timeout: float = field(
         default=_LIMITS.answer_timeout, metadata=_takes(_POSITIVE, reloads=True)
     )
+    max_buffered: int = field(default=_LIMITS.max_buffered, metadata=_takes(_SIZE, reloads=True))
     stop_timeout: float = field(default=10, metadata=_takes(_POSITIVE, reloads=True))
     allow: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))
     deny: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))

@@ -117,6 +117,7 @@ def limits_of(config: ServerConfig, open_files: int | None) -> Limits:
         max_connections=connections,
         frame_timeout=config.frame_timeout,
         answer_timeout=config.answer_timeout,
+        max_buffered=config.max_buffered,
     )
 
 

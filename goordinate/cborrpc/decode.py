@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from .errors import DecodeError
 from .heads import (
@@ -39,6 +39,7 @@ __all__ = [
     "MAX_DEPTH",
     "Reader",
     "decode_item",
+    "decode_small",
     "loads",
     "opaque_item",
     "read_array_head",
@@ -48,6 +49,9 @@ __all__ = [
     "read_string",
     "skip_item",
 ]
+
+SMALL: Final = 4096
+"""Bytes of a value that is decoded although nothing says how large it may be."""
 
 T = TypeVar("T")
 Reader = Callable[[bytes, int, int], tuple[T, int]]
@@ -82,6 +86,18 @@ def decode_item(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     if end > len(buf):
         raise explain(buf, pos, depth)
     return value, end
+
+
+def decode_small(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
+    """`decode_item` for what should be a single value: DecodeError for one of more than `SMALL`
+    bytes, because a value can take a hundred times the memory of its encoding."""
+    if buf[pos : pos + 1] < b"\x40" or buf[pos : pos + 1] >= b"\xe0":  # a number, most often
+        return decode_item(buf, pos, depth)
+    end = skip_item(buf, pos, depth)
+    if end - pos > SMALL:
+        size = end - pos
+        raise DecodeError(f"expected a value of at most {SMALL} bytes, got one of {size}", pos)
+    return decode_item(buf, pos, depth)
 
 
 def opaque_item(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
@@ -131,9 +147,11 @@ def read_map_head(buf: bytes, pos: int) -> tuple[int | None, int]:
     return read_length(buf, pos)
 
 
-def read_list(buf: bytes, pos: int, depth: int, item_reader: Reader[T]) -> tuple[list[T], int]:
+def read_list(
+    buf: bytes, pos: int, depth: int, item_reader: Reader[T], most: int | None = None
+) -> tuple[list[T], int]:
     """The items of the array at `pos`, which may have tag 128 (a tuple), each read by
-    `item_reader`, and the index after it."""
+    `item_reader`, and the index after it.  DecodeError if there are more than `most`."""
     if pos < len(buf) and buf[pos] >> 5 == TAG:
         number, start = read_argument(buf, pos)
         if number != TUPLE:
@@ -143,6 +161,8 @@ def read_list(buf: bytes, pos: int, depth: int, item_reader: Reader[T]) -> tuple
     count, start = read_array_head(buf, pos)
     if depth <= 0:
         raise too_deep(pos)
+    if most is not None and count is not None and count > most:
+        raise DecodeError(f"an array of {count} items, more than {most}", pos)
     pos = start
     depth -= 1
     items: list[T] = []
@@ -151,6 +171,8 @@ def read_list(buf: bytes, pos: int, depth: int, item_reader: Reader[T]) -> tuple
         while pos < len(buf):
             if buf[pos] == BREAK:
                 return items, pos + 1
+            if len(items) == most:
+                raise DecodeError(f"an array of more than {most} items", pos)
             item, pos = item_reader(buf, pos, depth)
             append(item)
         raise cut(buf, pos)
@@ -166,7 +188,7 @@ def read_map(
     """The pairs of the map at `pos`, and the index after it.
 
     Keys are byte or text strings and come as bytes; of two that are the same the last
-    counts.  A value is read by the key's reader, or by `decode_item` if it has none.
+    counts.  A value is read by the key's reader; a pair whose key has none is passed over.
     """
     count, start = read_map_head(buf, pos)
     if depth <= 0:
@@ -187,7 +209,11 @@ def read_map(
             break
         else:
             key, pos = read_string(buf, pos, depth)
-        items[key], pos = reader_of(key, decode_item)(buf, pos, depth)
+        reader = reader_of(key)
+        if reader is None:
+            pos = skip_item(buf, pos, depth)
+        else:
+            items[key], pos = reader(buf, pos, depth)
     return items, pos
 
 

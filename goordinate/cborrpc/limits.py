@@ -23,7 +23,8 @@ class Limits:
     and tags that are nested in a message, at most `heads.MAX_DEPTH`.  max_batch: requests in one
     list of requests.  max_connections: connections at once; None: any number.  frame_timeout:
     seconds in which a frame that has begun must arrive whole.  answer_timeout: seconds in which
-    an answer must be taken by the client.
+    an answer must be taken by the client.  max_buffered: bytes of such frames and answers of all
+    connections together.
     """
 
     max_frame: int = MAX_FRAME
@@ -32,6 +33,7 @@ class Limits:
     max_connections: int | None = None
     frame_timeout: float = 60
     answer_timeout: float = 60
+    max_buffered: int = 2**30
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class Counts:
     frames_unfinished: int = 0
     #: Connections closed because an answer was not taken in `Limits.answer_timeout`.
     answers_unread: int = 0
+    #: Connections closed because all together held more than `Limits.max_buffered`.
+    buffers_full: int = 0
     #: Messages that are not well-formed CBOR, answered with an error.
     messages_malformed: int = 0
     #: Messages nested deeper than `Limits.max_depth`, answered with an error.

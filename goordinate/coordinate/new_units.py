@@ -8,7 +8,7 @@ kept as it came.
 from __future__ import annotations
 
 from goordinate.cborrpc.decode import (
-    decode_item,
+    decode_small,
     opaque_item,
     read_list,
     read_map,
@@ -39,7 +39,10 @@ def read_name(buf: bytes, pos: int, depth: int = 1) -> tuple[tuple[bytes, bytes]
 
 def read_number(buf: bytes, pos: int, depth: int, what: str) -> tuple[float | None, int]:
     """A finite number or null."""
-    value, end = decode_item(buf, pos, depth)
+    try:
+        value, end = decode_small(buf, pos, depth)
+    except DecodeError as error:
+        raise DecodeError(f"{what} of a work unit: {error.what}", error.offset) from None
     if value is None:
         return None, end
     if not is_number(value):

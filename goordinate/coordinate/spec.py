@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from goordinate.cborrpc.decode import loads
+from goordinate.cborrpc.decode import MAX_DEPTH, SMALL, loads, skip_item
+from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.heads import BYTES, MAP, TEXT, describe
 from goordinate.coordinate.errors import (
     BadWorkSpec,
     BadWorkSpecName,
@@ -18,6 +20,7 @@ from goordinate.coordinate.errors import (
 )
 from goordinate.coordinate.names import Name, identity
 from goordinate.coordinate.numbers import is_number
+from goordinate.coordinate.unit_data import major_type, pairs
 
 RUNNABLE = 1
 PAUSED = 2
@@ -53,6 +56,10 @@ class Control:
     then_preempts: bool = True
     #: The runtime its workers must have; b"": none named.
     runtime: bytes = b""
+
+
+class Large:
+    """A value of more bytes than any has that the server reads; it is not decoded."""
 
 
 class _Wrong(Exception):
@@ -141,6 +148,9 @@ DICTIONARY_KEYS: dict[bytes, tuple[str, Callable[[object], object]]] = {
     b"runtime": ("runtime", _runtime),
 }
 
+#: All keys that are read here.
+KEYS = {b"name", b"disabled", b"weight", b"nice", *DICTIONARY_KEYS}
+
 #: control value that may be changed while the spec exists -> how it is read.
 CHANGEABLE: dict[str, Callable[[object], object]] = {
     "status": _status,
@@ -159,13 +169,21 @@ def read_dictionary(data: bytes) -> tuple[Name, Control]:
 
     Raises NoWorkSpecName, BadWorkSpecName, BadWorkSpec, and DecodeError for what is no CBOR.
     """
-    dictionary = loads(data)
-    if not isinstance(dictionary, dict):
-        raise BadWorkSpec("", "work_spec", "a map", dictionary)
-    given = {identity(key): key for key in dictionary if isinstance(key, bytes | str)}
+    end = skip_item(data, 0, MAX_DEPTH)
+    if end < len(data):
+        raise DecodeError("more bytes after the item", end)
+    if major_type(data) != MAP:
+        raise BadWorkSpec("", "work_spec", "a map", describe(data, 0))
+    given = {key: data[start:end] for key, _, start, end in pairs(data) if key in KEYS}
 
     def get(key: bytes) -> object:
-        return dictionary.get(given.get(key))
+        value = given.get(key)
+        if value is None:
+            return None
+        # A string takes no more memory than its encoding, and a name may be long.
+        if len(value) <= SMALL or major_type(value) in (BYTES, TEXT):
+            return loads(value)
+        return Large()
 
     name = get(b"name")
     if name is None or (isinstance(name, bytes | str) and not name):

@@ -6,10 +6,11 @@ What the server makes up goes out as byte strings, as Python 2 programs expect.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from goordinate.cborrpc.encode import array_head, dumps
+from goordinate.cborrpc.errors import InvalidParams
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.errors import NoSuchWorkSpec
 from goordinate.coordinate.names import Name
@@ -21,6 +22,9 @@ DONE = Encoded(dumps((True, None)))
 PAIR = b"\xd8\x80\x82"
 TRIPLE = b"\xd8\x80\x83"
 NULL = b"\xf6"
+
+#: Bytes of the units that a client asks for by their keys.
+MAX_ANSWER = 256 * 2**20
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,6 +48,22 @@ def no_spec(value: object) -> Callable[[F], F]:
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def bounded(pieces: Iterable[bytes]) -> list[bytes]:
+    """The pieces of an answer that names what it asks for.
+
+    InvalidParams if they are more than MAX_ANSWER bytes: the same key, given again and again, asks
+    for more than memory holds.
+    """
+    taken: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MAX_ANSWER:
+            raise InvalidParams(f"the answer is over {MAX_ANSWER} bytes: ask for fewer units")
+        taken.append(piece)
+    return taken
 
 
 def spliced_list(items: list[bytes]) -> Encoded:

@@ -16,7 +16,7 @@ from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.jobserver.answers import DONE, message
-from goordinate.jobserver.options import name, names, seconds
+from goordinate.jobserver.options import MAX_NAMES, name, names, seconds
 
 DEFAULT_TIMEOUT = 60.0
 MAX_TIMEOUT = 1_000_000.0
@@ -128,7 +128,10 @@ def lock_path(buf: bytes, pos: int, depth: int) -> tuple[LockRequest, int]:
 
 def lock_paths(buf: bytes, pos: int, depth: int) -> tuple[list[LockRequest], int]:
     """The reader of a list of paths."""
-    return read_list(buf, pos, depth, lock_path)
+    paths, end = read_list(buf, pos, depth, lock_path, MAX_NAMES)
+    if sum(len(path.path) for path in paths) > MAX_NAMES:
+        raise DecodeError(f"paths of more than {MAX_NAMES} parts", pos)
+    return paths, end
 
 
 class LockCalls:

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from goordinate.cborrpc.decode import Reader, decode_item, read_list, read_map
+from goordinate.cborrpc.decode import Reader, decode_item, decode_small, read_list, read_map
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.cborrpc.heads import describe
+from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, TAG, TEXT, describe
 from goordinate.coordinate.names import Name
 from goordinate.coordinate.numbers import is_number
 
 T = TypeVar("T")
+
+#: Names, or states, in one call.
+MAX_NAMES = 1_000_000
 
 _NULL = 0xF6
 
@@ -27,9 +30,10 @@ def name(buf: bytes, pos: int, depth: int) -> tuple[Name, int]:
         end = pos + buf[pos] - 0x3F
         if end <= len(buf):
             return buf[pos + 1 : end], end
-    value, end = decode_item(buf, pos, depth)
-    if not isinstance(value, bytes | str):
+    if pos < len(buf) and buf[pos] >> 5 not in (BYTES, TEXT):
         raise DecodeError(f"expected a string, got {describe(buf, pos)}", pos)
+    value: Name
+    value, end = decode_item(buf, pos, depth)
     return value, end
 
 
@@ -42,14 +46,14 @@ def optional_name(buf: bytes, pos: int, depth: int) -> tuple[Name | None, int]:
 
 def names(buf: bytes, pos: int, depth: int) -> tuple[list[Name], int]:
     """A list or tuple of names."""
-    return read_list(buf, pos, depth, name)
+    return read_list(buf, pos, depth, name, MAX_NAMES)
 
 
 def number(buf: bytes, pos: int, depth: int) -> tuple[float, int]:
     """A number that a float can hold; a numeric string counts too, as it did for the original."""
     if pos < len(buf) and buf[pos] < 0x18:  # a small integer: a count, a status
         return buf[pos], pos + 1
-    value, end = decode_item(buf, pos, depth)
+    value, end = decode_small(buf, pos, depth)
     if type(value) is int and value.bit_length() < 1024:  # nearly always
         return value, end
     if isinstance(value, bytes | str):
@@ -80,7 +84,7 @@ def integer(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
     """An integer and nothing else."""
     if pos < len(buf) and buf[pos] < 0x18:
         return buf[pos], pos + 1
-    value, end = decode_item(buf, pos, depth)
+    value, end = decode_small(buf, pos, depth)
     if type(value) is not int:
         raise DecodeError("expected an integer", pos)
     return value, end
@@ -88,22 +92,27 @@ def integer(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
 
 def states(buf: bytes, pos: int, depth: int) -> tuple[list[int], int]:
     """A work unit state, or a list or tuple of them."""
-    if pos < len(buf) and buf[pos] >> 5 in (4, 6):
-        return read_list(buf, pos, depth, integer)
+    if pos < len(buf) and buf[pos] >> 5 in (ARRAY, TAG):
+        return read_list(buf, pos, depth, integer, MAX_NAMES)
     state, end = integer(buf, pos, depth)
     return [state], end
 
 
 def hashable(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     """Any value that can be a map key."""
-    value, end = decode_item(buf, pos, depth)
+    if pos >= len(buf) or buf[pos] >> 5 not in (ARRAY, MAP):
+        value, end = decode_small(buf, pos, depth)
+        if _is_hashable(value):
+            return value, end
+    raise DecodeError(f"expected a string or another simple value, got {describe(buf, pos)}", pos)
+
+
+def _is_hashable(value: object) -> bool:
     try:
         hash(value)
     except TypeError:
-        raise DecodeError(
-            f"expected a string or another simple value, got {describe(buf, pos)}", pos
-        ) from None
-    return value, end
+        return False
+    return True
 
 
 def options(**readers: Reader[Any]) -> Reader[dict[bytes, Any]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from goordinate.cborrpc.decode import decode_item
+from goordinate.cborrpc.decode import opaque_item
 from goordinate.cborrpc.errors import DecodeError, InvalidParams
-from goordinate.cborrpc.heads import describe
+from goordinate.cborrpc.heads import MAP, describe
 from goordinate.cborrpc.messages import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
@@ -22,11 +22,10 @@ SPEC_NAME = Parameter("work_spec_name", name)
 
 
 def dictionary(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
-    """The reader of a work spec: a map as it came, sure to have a value in Python."""
-    value, end = decode_item(buf, pos, depth)
-    if not isinstance(value, dict):
+    """The reader of a work spec: a map as it came."""
+    if pos < len(buf) and buf[pos] >> 5 != MAP:
         raise DecodeError(f"expected a map, got {describe(buf, pos)}", pos)
-    return buf[pos:end], end
+    return opaque_item(buf, pos, depth)
 
 
 #: The control values that RPC clients see and may change.

@@ -23,7 +23,7 @@ from goordinate.coordinate.lifecycle import (
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.coordinate.new_units import read_new_unit
 from goordinate.coordinate.unit_data import field
-from goordinate.jobserver.answers import DONE, NULL, PAIR, message, no_spec, spliced_list
+from goordinate.jobserver.answers import DONE, NULL, PAIR, bounded, message, no_spec, spliced_list
 from goordinate.jobserver.leases import DEFAULT_LEASE, MAX_LEASE
 from goordinate.jobserver.options import (
     Options,
@@ -122,11 +122,12 @@ class UnitCalls:
         spec = self._namespace.work_spec(work_spec_name)
         keys = options.get(b"work_unit_keys")
         if keys:
+            units = spec.get_work_units(keys)
             return spliced_list(
-                [
+                bounded(
                     PAIR + dumps(key) + (NULL if unit is None else unit.data)
-                    for key, unit in zip(keys, spec.get_work_units(keys), strict=True)
-                ]
+                    for key, unit in zip(keys, units, strict=True)
+                )
             )
         limit = options.get(b"limit")
         if limit is None:
@@ -135,14 +136,14 @@ class UnitCalls:
             logger.warning("get_work_units: limit %d cut to %d", limit, MAX_PAGE)
             limit = MAX_PAGE
         start, wanted = options.get(b"start"), options.get(b"state")
-        units = spec.list_work_units(
+        page = spec.list_work_units(
             statuses=None if wanted is None else _stored_states(wanted),
             # A number is below every key, as in Python 2: clients send start=0.
             start=start if isinstance(start, bytes | str) else None,
             limit=max(0, limit),
             by_priority=wanted is not None,
         )
-        return spliced_list([PAIR + unit.item for unit in units])
+        return spliced_list([PAIR + unit.item for unit in page])
 
     @no_spec(None)
     def get_work_unit_status(self, work_spec_name: Name, work_unit_keys: list[Name]) -> object:

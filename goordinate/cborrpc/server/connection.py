@@ -24,6 +24,7 @@ from ..errors import CBORError, FrameError
 from ..framing import FrameReader, frame
 from ..limits import Limits
 from ..messages import NULL, Dispatcher
+from .buffers import Buffers, BuffersFull
 from .listener import Peer, printable, reset_when_closed
 
 rpc_log = logging.getLogger("goordinate.rpc")
@@ -60,8 +61,10 @@ class Connection:
     """
 
     __slots__ = (
+        "_buffers",
         "_dispatcher",
         "_frame_timeout",
+        "_greenlet",
         "_limits",
         "_peer",
         "_reader",
@@ -78,6 +81,7 @@ class Connection:
         peer: Peer,
         dispatcher: Dispatcher,
         limits: Limits,
+        buffers: Buffers,
         *,
         rpclog: bool = False,
     ) -> None:
@@ -85,6 +89,8 @@ class Connection:
         self._peer = peer
         self._dispatcher = dispatcher
         self._limits = limits
+        self._buffers = buffers
+        self._greenlet = gevent.getcurrent()
         self._rpclog = rpclog
         self._reader = FrameReader(limits.max_frame, max_depth=limits.max_depth)
         self._turn_ends = 0.0
@@ -121,12 +127,20 @@ class Connection:
         except Stopping:
             pass
         finally:
-            self._end_frame_timeout()
+            if self._frame_timeout is not None:
+                self._end_frame()
         self._finish()
 
     def close(self) -> None:
         """Let go of what is not the socket."""
+        self._buffers.hold(self, 0)
         self.readable.close()
+
+    def cut_off(self, fault: BuffersFull) -> None:
+        """End the connection with this fault, now or when it is its turn."""
+        if gevent.getcurrent() is self._greenlet:
+            raise fault
+        gevent.kill(self._greenlet, fault)
 
     def _finish(self) -> None:
         """Answer what has arrived, then end the connection in such a way that it is noticed.
@@ -157,24 +171,29 @@ class Connection:
         reader = self._reader
         messages = reader.feed(chunk)
         if messages and self._frame_timeout is not None:
-            self._end_frame_timeout()
+            self._end_frame()
         while messages:
             if not self._answer(messages):
                 return False
             messages = reader.feed(b"") if reader.pending else []
-        if reader.pending and self._frame_timeout is None:
-            self._begin_frame_timeout()
+        if reader.pending:
+            self._await_frame()
         return True
 
-    def _begin_frame_timeout(self) -> None:
-        seconds = self._limits.frame_timeout
-        fault = FrameUnfinished(f"a frame not whole after {seconds:g} s")
-        self._frame_timeout = gevent.Timeout.start_new(seconds, fault)
+    def _await_frame(self) -> None:
+        """Some of a frame has arrived, the rest has to follow in time."""
+        if self._frame_timeout is None:
+            seconds = self._limits.frame_timeout
+            fault = FrameUnfinished(f"a frame not whole after {seconds:g} s")
+            self._frame_timeout = gevent.Timeout.start_new(seconds, fault)
+        self._buffers.hold(self, self._reader.pending)
 
-    def _end_frame_timeout(self) -> None:
+    def _end_frame(self) -> None:
+        """The frame is whole, or will never be."""
         if self._frame_timeout is not None:
             self._frame_timeout.close()
             self._frame_timeout = None
+        self._buffers.hold(self, 0)
 
     def _answer(self, messages: list[bytes]) -> bool:
         """Send the answers to messages, in order; whether to go on afterwards."""
@@ -228,6 +247,7 @@ class Connection:
     def _send_rest(self, rest: memoryview) -> None:
         """Send what the system had no room for, as the client takes it."""
         hub = get_hub()
+        self._buffers.hold(self, len(rest))
         seconds = self._limits.answer_timeout
         # The fault has no name here: with one, it and this frame, which holds the answer, would
         # keep each other until the garbage collector comes by.
@@ -239,6 +259,7 @@ class Connection:
                 hub.wait(writable)
                 with contextlib.suppress(BlockingIOError):
                     rest = rest[self._sock.send(rest) :]
+        self._buffers.hold(self, 0)
         self._turn_ends = monotonic() + TURN
 
     def _give_way(self) -> None:

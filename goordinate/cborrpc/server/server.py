@@ -13,6 +13,7 @@ from ..errors import FrameError, FrameTooLarge
 from ..limits import Counts, Limits
 from ..messages import Dispatcher
 from .access import EVERYBODY, Access
+from .buffers import Buffers, BuffersFull
 from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping
 from .listener import Address, Listener, Peer, listen
 
@@ -54,6 +55,7 @@ class Server:
         self._backlog = backlog
         self._listener: Listener | None = None
         self._connections: set[Connection] = set()
+        self._buffers = Buffers(self._limits)
         self._stopped = Event()
 
     @property
@@ -74,6 +76,7 @@ class Server:
     def restrict(self, limits: Limits, access: Access) -> None:
         """Other limits, and others who may connect, for the connections made from now on."""
         self._limits, self._access = limits, access
+        self._buffers.limits = limits
         if self._listener is not None:
             self._listener.limits, self._listener.access = limits, access
 
@@ -112,12 +115,14 @@ class Server:
 
     def _handle(self, sock: socket.socket, peer: Peer) -> None:
         """Serve one connection; `gevent` closes it afterwards."""
-        connection = Connection(sock, peer, self.dispatcher, self._limits, rpclog=self._rpclog)
+        connection = Connection(
+            sock, peer, self.dispatcher, self._limits, self._buffers, rpclog=self._rpclog
+        )
         connection.stopping = self._stopping
         self._connections.add(connection)
         try:
             connection.serve()
-        except (FrameError, AnswerUnread) as fault:
+        except (FrameError, AnswerUnread, BuffersFull) as fault:
             self._count(fault)
             log.warning("%s: closing the connection: %s", connection, fault)
         except OSError as fault:
@@ -129,10 +134,12 @@ class Server:
             self._connections.discard(connection)
             connection.close()
 
-    def _count(self, fault: FrameError | AnswerUnread) -> None:
+    def _count(self, fault: FrameError | AnswerUnread | BuffersFull) -> None:
         """Count why a connection is closed."""
         if isinstance(fault, AnswerUnread):
             self.counts.answers_unread += 1
+        elif isinstance(fault, BuffersFull):
+            self.counts.buffers_full += 1
         elif isinstance(fault, FrameUnfinished):
             self.counts.frames_unfinished += 1
         elif isinstance(fault, FrameTooLarge):

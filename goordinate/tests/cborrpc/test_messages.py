@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goordinate.cborrpc.decode import loads, opaque_item, read_list, read_map
+from goordinate.cborrpc.decode import decode_item, loads, opaque_item, read_list, read_map
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError, InvalidParams, RPCError
 from goordinate.cborrpc.limits import Limits
@@ -28,7 +28,7 @@ class NotThere(Exception):
 
 def options(buf: bytes, pos: int, depth: int) -> tuple[dict[bytes, Any], int]:
     """A map whose `data` is not decoded."""
-    return read_map(buf, pos, depth, {b"data": opaque_item})
+    return read_map(buf, pos, depth, {b"data": opaque_item, b"x": decode_item})
 
 
 def units(buf: bytes, pos: int, depth: int) -> tuple[list[bytes], int]:

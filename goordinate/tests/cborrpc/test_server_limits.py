@@ -132,6 +132,47 @@ def test_an_answer_that_is_not_read_in_time(start: Start, caplog: pytest.LogCapt
     wait_until_alone(server)
 
 
+def test_of_frames_that_are_too_much_together_the_largest_goes(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start(limits=Limits(max_buffered=1_000_000))
+    whole = frame(request("echo", bytes(500_000)))
+    with Peer(server) as first, Peer(server) as second, Peer(server) as third:
+        first.send(whole[:300_000])
+        second.send(whole[:400_000])
+        third.send(whole[:200_000])
+        while sum(each._reader.pending for each in server._connections) < 900_000:
+            gevent.sleep(0.001)
+        third.send(whole[200_000:350_000])
+        assert second.rest() == b""
+        first.send(whole[300_000:])
+        third.send(whole[350_000:])
+        assert len(first.answer()[b"result"]) == len(third.answer()[b"result"]) == 500_000
+    said = "closing the connection: it holds 400000 of the 1000000 bytes that all may hold"
+    assert messages(caplog) == [said]
+    assert server.counts.buffers_full == 1
+    wait_until_alone(server)
+    assert server._buffers._total == 0
+
+
+def test_of_answers_that_are_too_much_together_the_largest_goes(start: Start) -> None:
+    server = start(limits=Limits(max_buffered=HUGE))
+    with Peer(server) as first, Peer(server) as second, Peer(server) as other:
+        first.ask("large", HUGE - 1_000_000)
+        first.receive(1)
+        second.ask("large", HUGE // 2)
+        assert len(second.answer()[b"result"]) == HUGE // 2
+        assert len(first.rest()) < HUGE - 1_000_000
+        assert other.call("echo", 1) == 1
+        # One that is too much alone goes alone.
+        second.ask("large", HUGE * 2)
+        assert len(second.rest()) < HUGE
+        assert other.call("echo", 2) == 2
+    assert server.counts.buffers_full == 2
+    wait_until_alone(server)
+    assert server._buffers._total == 0
+
+
 def test_connections_beyond_the_limit_are_reset_and_the_others_served(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:

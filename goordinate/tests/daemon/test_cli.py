@@ -33,6 +33,7 @@ coordinate:
     host: localhost
     httpd: null
     max_batch: 100000
+    max_buffered: 1073741824
     max_connections: null
     max_depth: 256
     max_frame: 67108864

@@ -60,6 +60,7 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
                 b"max_connections": None,
                 b"frame_timeout": 60,
                 b"answer_timeout": 60,
+                b"max_buffered": 1_073_741_824,
                 b"stop_timeout": 10,
                 b"allow": [],
                 b"deny": [],

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from goordinate.cborrpc.tags import Tag
+from goordinate.cborrpc.tags import Encoded, Tag
+from goordinate.jobserver import locks, options
 from goordinate.tests.exact import assert_exact
 from goordinate.tests.jobserver.rpc import DONE, Rpc
 
@@ -220,6 +221,54 @@ def test_a_sum_of_priorities_that_is_too_large_changes_nothing(rpc: Rpc) -> None
     assert "'large'" in rpc.error("prioritize_work_units", [b"s", options])
     assert_exact(everything(rpc), before)
     assert rpc.taken(worker=b"v") == b"a"
+
+
+@pytest.mark.parametrize("form", [b"\x99\x03\xe9%b", b"\x9f%b\xff"])
+def test_more_names_than_are_taken(rpc: Rpc, form: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a byte or two each, which take many times as much memory."""
+    for reader in (options, locks):
+        monkeypatch.setattr(reader, "MAX_NAMES", 1000)
+    before = everything(rpc)
+    names = Encoded(form % (b"\x40" * 1001))
+    for method, params in (
+        ("get_work_unit_status", [b"s", names]),
+        ("get_work_units", [b"s", {b"work_unit_keys": names}]),
+        ("get_work_units", [b"s", {b"state": Encoded(form % (b"\x01" * 1001))}]),
+        ("del_work_units", [b"s", {b"work_unit_keys": names}]),
+        ("get_work", [b"w", {b"work_spec_names": names}]),
+        ("lock", [b"l", 5, [names]]),
+        ("lock", [b"l", 5, Encoded(form % (b"\x81\x40" * 1001))]),
+        ("lock", [b"l", 5, [[b"a"] * 600, [b"b"] * 600]]),
+    ):
+        rpc.refuse(method, *params, saying=("more than 1000",))
+    assert_exact(everything(rpc), before)
+
+
+def test_values_that_are_too_large_to_be_any(rpc: Rpc) -> None:
+    """They are not decoded: an empty list of one byte takes 64."""
+    before = everything(rpc)
+    large = Encoded(b"\x99\x13\x88" + b"\x80" * 5000)
+    tagged = Encoded(b"\xd8\x80" + large)
+    for value in (large, tagged, Encoded(b"\xa1" + large + b"\x01")):
+        rpc.refuse("worker_heartbeat", b"w", value, 60, {}, None, saying=("mode",))
+        rpc.refuse("worker_heartbeat", b"w", b"RUN", value, {}, None, saying=("expire_seconds",))
+        rpc.refuse("set_work_spec", {b"name": b"s", b"weight": value}, saying=("weight", "large"))
+        rpc.refuse("set_work_spec", {b"name": value}, saying=("name",))
+        rpc.refuse("add_work_units", b"s", [(b"n", {}, {b"priority": value})], saying=("priority",))
+        rpc.refuse("get_work_spec", value, saying=("work_spec_name",))
+    assert_exact(everything(rpc), before)
+    # What nobody reads is left alone.
+    rpc.expect(DONE, "set_work_spec", {b"name": b"s", b"config": large})
+    assert rpc.encoded("get_work_spec", b"s").endswith(large)
+    assert rpc.get(worker=b"v", available_gb=large) is not None
+
+
+def test_an_answer_that_would_take_all_memory(rpc: Rpc) -> None:
+    rpc.add(b"s", b"large", data=bytes(10**6))
+    again = [b"large"] * 100_000
+    text = rpc.error("get_work_units", [b"s", {b"work_unit_keys": again}])
+    assert "ask for fewer units" in text
+    assert len(rpc.units(b"s", work_unit_keys=again[:20])) == 20
 
 
 def test_every_rpc_is_in_the_table(rpc: Rpc) -> None:

@@ -17,23 +17,35 @@ from goordinate.coordinate.unit_data import EMPTY_MAP, field, major_type, pairs
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
 
 
-def chained_units(data: bytes) -> list[NewWorkUnit]:
-    """The units that the data of a finished unit asks for; none if it has no output.
+def chained_units(data: bytes) -> dict[bytes, NewWorkUnit]:
+    """The units that the data of a finished unit asks for, by key; none if it has no output.
 
-    Units without a priority of their own have the priority None. Raises BadOutput for an output
-    of another shape.
+    Units without a priority of their own have the priority None; of two with one key the last
+    counts. Raises BadOutput for an output of another shape.
     """
     output = field(data, b"output")
     if output is None:
-        return []
+        return {}
+    # By key at once: a key of one byte, a million times, would be a million units to hold.
+    units: dict[bytes, NewWorkUnit] = {}
+
+    def keep(buf: bytes, pos: int, depth: int) -> tuple[None, int]:
+        unit, pos = _read_item(buf, pos, depth)
+        units[unit.key] = unit
+        return None, pos
+
     try:
         kind = major_type(output)
         if kind == _MAP:
-            return [_mapped(output, *pair) for _, *pair in pairs(output)]
+            for _, *pair in pairs(output):
+                unit = _mapped(output, *pair)
+                units[unit.key] = unit
+            return units
         if kind in (_ARRAY, _TAG):
-            return read_list(output, 0, MAX_DEPTH, _read_item)[0]
+            read_list(output, 0, MAX_DEPTH, keep)
+            return units
         if not loads(output):
-            return []  # null, false, 0, '': no output
+            return {}  # null, false, 0, '': no output
     except DecodeError as error:
         raise BadOutput(f"'output': {error}") from None
     raise BadOutput("'output': expected a map or a list")

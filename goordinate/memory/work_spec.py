@@ -391,16 +391,19 @@ class MemoryWorkSpec(api.WorkSpec):
         units = self._output(key, record)
         following = None if self.then is None else self._namespace.find(self.then)
         if inherit and record[2]:
-            units = [u if u.priority is not None else u._replace(priority=record[2]) for u in units]
+            units = {
+                name: unit if unit.priority is not None else unit._replace(priority=record[2])
+                for name, unit in units.items()
+            }
         self.replace(key, record)
         if units and following is not None:
-            following._add({unit[0]: unit for unit in units}, self._namespace.now, inherit)
+            following._add(units, self._namespace.now, inherit)
 
-    def _output(self, key: bytes, record: Record) -> list[api.NewWorkUnit]:
+    def _output(self, key: bytes, record: Record) -> dict[bytes, api.NewWorkUnit]:
         """The units that a finished one asks for; none, and a line in the log, if they cannot
         be added."""
         if self.then is None:
-            return []
+            return {}
         reason: object = f"no work_spec {printable(self.then)}"
         try:
             units = chained_units(data_of(record[0], key))
@@ -412,7 +415,7 @@ class MemoryWorkSpec(api.WorkSpec):
             "work_spec %s unit %s: nothing chained: %s",
             printable(self._name), printable(key), reason,
         )  # fmt: skip
-        return []
+        return {}
 
     def archive(self, keep: int | None, max_age: float | None) -> int:
         now = self.moment()

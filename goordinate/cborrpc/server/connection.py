@@ -126,14 +126,11 @@ class Connection:
                 del chunk  # or it would stay while the connection is idle
         except Stopping:
             pass
-        finally:
-            if self._frame_timeout is not None:
-                self._end_frame()
         self._finish()
 
     def close(self) -> None:
         """Let go of what is not the socket."""
-        self._buffers.hold(self, 0)
+        self._end_frame()
         self.readable.close()
 
     def cut_off(self, fault: BuffersFull) -> None:
@@ -154,6 +151,7 @@ class Connection:
             if not self._take(chunk):
                 return
             arrived -= len(chunk)
+        self._end_frame()  # a half one is not waited for
         # A reset overtakes answers that the client's system has not acknowledged.
         while self._in_kernel(termios.TIOCOUTQ):
             gevent.sleep(0.01)

@@ -419,7 +419,8 @@ def _id_of(buf: bytes, pos: int) -> bytes:
     can be found before what is wrong."""
     found = NULL
     # One that is nested too deep is still a map, and its id mostly comes after its params.
-    with contextlib.suppress(DecodeError, IndexError):
+    # ValueError: a DecodeError, or a key without a value.
+    with contextlib.suppress(ValueError, IndexError):
         for key_at, value_at in _pairs(buf, pos, _DEEPEST):
             if buf[key_at] >> 5 in (BYTES, TEXT) and read_string(buf, key_at, 0)[0] == b"id":
                 found = buf[value_at : skip_item(buf, value_at, _DEEPEST)]

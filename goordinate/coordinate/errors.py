@@ -17,7 +17,7 @@ def _brief(value: object) -> str:
         return repr(value) if value.bit_length() < 128 else "an enormous integer"
     if isinstance(value, bytes | str):
         return printable(value)
-    words = {"dict": "a map", "list": "a list", "tuple": "a tuple", "Large": "a large value"}
+    words = {"dict": "a map", "list": "a list", "tuple": "a tuple", "Unread": "something else"}
     kind = type(value).__name__
     return words.get(kind, kind)
 

@@ -58,8 +58,8 @@ class Control:
     runtime: bytes = b""
 
 
-class Large:
-    """A value of more bytes than any has that the server reads; it is not decoded."""
+class Unread:
+    """A value that is none that the server reads: of too many bytes, or none in Python."""
 
 
 class _Wrong(Exception):
@@ -181,9 +181,12 @@ def read_dictionary(data: bytes) -> tuple[Name, Control]:
         if value is None:
             return None
         # A string takes no more memory than its encoding, and a name may be long.
-        if len(value) <= SMALL or major_type(value) in (BYTES, TEXT):
+        if len(value) > SMALL and major_type(value) not in (BYTES, TEXT):
+            return Unread()
+        try:
             return loads(value)
-        return Large()
+        except DecodeError:
+            return Unread()
 
     name = get(b"name")
     if name is None or (isinstance(name, bytes | str) and not name):

@@ -489,6 +489,7 @@ MALFORMED = [
     b"\x81",
     b"\x9f",
     b"\xa1\x01",
+    b"\xbf\x00\xff",
     WHOLE.replace(b"\x61b", b"\x61\xff"),
     WHOLE.replace(b"\xa3", b"\xa4"),
     *(WHOLE[:end] for end in range(1, len(WHOLE))),

@@ -59,7 +59,8 @@ NAME_LISTS = ("", [5, b"k", {b"k": 1}, [5], [b"k", None], [[b"k"]]])
 OPTION_MAPS = ("map", [5, b"o", [], (), True])
 NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), -(10**400), Tag(99, 1)])
 TIMES = ("number", [*NUMBERS[1], -1, -0.5, b"-3", -(10**300), -1e300])
-SPEC_NUMBERS = ("expected a", [b"x", [1], {}, True, float("nan"), float("-inf"), 10**400])
+NO_VALUE = Encoded(b"\xa1\xa0\x01")  # a map as a key is well-formed, and no value in Python
+SPEC_NUMBERS = ("expected a", [b"x", [1], {}, True, float("nan"), -1e999, 10**400, NO_VALUE])
 SPEC_TIMES = ("number of seconds, 0 or more", [*SPEC_NUMBERS[1], -1, b"-0.5", b"nan", b"inf"])
 PATHS = ("", [5, b"a", {b"a": 1}, [b"a"], [[]], [[b"a", 5]], [[[b"a"]]], [[b"b"], [None]]])
 UNITS = (
@@ -91,7 +92,10 @@ UNITS = (
 #: (method, parameter, option if it is one) -> what it expects, and what it does not take.
 REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("set_work_spec", "work_spec", None): ("map", [5, b"s", [], [(b"name", b"s")], (), None]),
-    ("set_work_spec", "work_spec", "name"): ("name", [5, None, b"", "", [b"s"], {}, True]),
+    ("set_work_spec", "work_spec", "name"): (
+        "name",
+        [5, None, b"", "", [b"s"], {}, True, NO_VALUE],
+    ),
     ("set_work_spec", "work_spec", "weight"): SPEC_NUMBERS,
     ("set_work_spec", "work_spec", "nice"): SPEC_NUMBERS,
     ("set_work_spec", "work_spec", "max_running"): SPEC_NUMBERS,
@@ -252,7 +256,9 @@ def test_values_that_are_too_large_to_be_any(rpc: Rpc) -> None:
     for value in (large, tagged, Encoded(b"\xa1" + large + b"\x01")):
         rpc.refuse("worker_heartbeat", b"w", value, 60, {}, None, saying=("mode",))
         rpc.refuse("worker_heartbeat", b"w", b"RUN", value, {}, None, saying=("expire_seconds",))
-        rpc.refuse("set_work_spec", {b"name": b"s", b"weight": value}, saying=("weight", "large"))
+        rpc.refuse(
+            "set_work_spec", {b"name": b"s", b"weight": value}, saying=("weight", "something else")
+        )
         rpc.refuse("set_work_spec", {b"name": value}, saying=("name",))
         rpc.refuse("add_work_units", b"s", [(b"n", {}, {b"priority": value})], saying=("priority",))
         rpc.refuse("get_work_spec", value, saying=("work_spec_name",))

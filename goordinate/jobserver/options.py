@@ -18,6 +18,9 @@ from goordinate.coordinate.numbers import is_number
 
 T = TypeVar("T")
 
+#: How deep a value may be nested that becomes a map key.
+KEY_DEPTH = 8
+
 #: Names, or states, in one call.
 MAX_NAMES = 1_000_000
 
@@ -99,9 +102,10 @@ def states(buf: bytes, pos: int, depth: int) -> tuple[list[int], int]:
 
 
 def hashable(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
-    """Any value that can be a map key."""
+    """Any value that can be a map key, if it is not nested deep: it goes out again in answers that
+    are nested themselves."""
     if pos >= len(buf) or buf[pos] >> 5 not in (ARRAY, MAP):
-        value, end = decode_small(buf, pos, depth)
+        value, end = decode_small(buf, pos, min(depth, KEY_DEPTH))
         if _is_hashable(value):
             return value, end
     raise DecodeError(f"expected a string or another simple value, got {describe(buf, pos)}", pos)

@@ -155,7 +155,10 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("get_work", "options", "work_spec_names"): NAME_LISTS,
     ("get_work", "options", "runtimes"): NAME_LISTS,
     ("worker_heartbeat", "worker_id", None): NAMES,
-    ("worker_heartbeat", "mode", None): ("string", [[b"RUN"], {}]),
+    ("worker_heartbeat", "mode", None): (
+        "",
+        [[b"RUN"], {}, ([],), Encoded(b"\xd8\x80\x81" * 100 + b"\x00"), bytes(5000)],
+    ),
     ("worker_heartbeat", "expire_seconds", None): NUMBERS,
     ("worker_heartbeat", "parent", None): ("string", [5, [b"p"]]),
     ("worker_unregister", "worker_id", None): NAMES,

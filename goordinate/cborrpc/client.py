@@ -19,7 +19,7 @@ from .decode import loads
 from .encode import array_head
 from .errors import CBORError, RPCError
 from .framing import FrameReader, frame
-from .messages import encode_request
+from .requests import encode_request
 
 _READ_SIZE: Final = 256 * 1024
 

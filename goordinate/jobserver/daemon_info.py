@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from goordinate.cborrpc.messages import Method
+from goordinate.cborrpc.requests import Method
 from goordinate.coordinate.clock import Clock
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from goordinate.cborrpc.decode import opaque_item, read_list
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.jobserver.answers import DONE, message

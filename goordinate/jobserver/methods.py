@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from goordinate.cborrpc.messages import Method
+from goordinate.cborrpc.requests import Method
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.clock import Clock
 from goordinate.jobserver.daemon_info import DaemonCalls

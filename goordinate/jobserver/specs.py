@@ -5,7 +5,7 @@ from __future__ import annotations
 from goordinate.cborrpc.decode import opaque_item
 from goordinate.cborrpc.errors import DecodeError, InvalidParams
 from goordinate.cborrpc.heads import MAP, describe
-from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.errors import (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from goordinate.cborrpc.decode import opaque_item, read_list
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace, NewWorkUnit, WorkUnit
 from goordinate.coordinate.errors import NoSuchWorkUnit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.names import Name, printable

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from goordinate.cborrpc.decode import opaque_item
-from goordinate.cborrpc.messages import Method, Parameter
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Attempt, Namespace
 from goordinate.coordinate.errors import NoSuchWorker

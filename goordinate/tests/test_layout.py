@@ -27,7 +27,10 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "version": (("goordinate",), ()),
     "codec": (tuple(f"goordinate.cborrpc.{name}" for name in CODEC), ()),
     "limits": (("goordinate.cborrpc.limits",), ("codec",)),
-    "messages": (("goordinate.cborrpc.messages",), ("codec", "limits")),
+    "messages": (
+        ("goordinate.cborrpc.messages", "goordinate.cborrpc.requests"),
+        ("codec", "limits"),
+    ),
     "wire": (("goordinate.cborrpc",), ("codec", "limits", "messages")),
     "server": (("goordinate.cborrpc.server",), ("codec", "limits", "messages", "wire", "gevent")),
     "coordinate": (("goordinate.coordinate",), ("codec",)),

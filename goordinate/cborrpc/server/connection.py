@@ -23,7 +23,8 @@ from ..decode import loads
 from ..errors import CBORError, FrameError
 from ..framing import FrameReader, frame
 from ..limits import Limits
-from ..messages import NULL, Dispatcher
+from ..messages import Dispatcher
+from ..requests import NULL
 from .buffers import Buffers, BuffersFull
 from .listener import Peer, printable, reset_when_closed
 

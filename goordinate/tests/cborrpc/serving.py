@@ -11,7 +11,8 @@ from gevent import socket
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.framing import FrameReader, frame
-from goordinate.cborrpc.messages import Dispatcher, Method, Parameter
+from goordinate.cborrpc.messages import Dispatcher
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.server import Server
 from goordinate.cborrpc.tags import Encoded
 
@@ -42,9 +43,8 @@ class Methods:
         self.counted: list[object] = []
         table = {"list_work_specs": self.list_work_specs, "echo": self.echo, "large": self.large}
         table |= {"busy": self.busy, "count": self.count}
-        self.dispatcher = Dispatcher(
-            Method(name, call, (Parameter("value"),)) for name, call in table.items()
-        )
+        self.table = [Method(name, call, (Parameter("value"),)) for name, call in table.items()]
+        self.dispatcher = Dispatcher(self.table)
 
     def list_work_specs(self, options: object) -> object:
         return [], None

@@ -19,7 +19,8 @@ from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import CBORError, EncodeError, RPCError
 from goordinate.cborrpc.framing import FrameReader, frame
-from goordinate.cborrpc.messages import Dispatcher, Method, Parameter
+from goordinate.cborrpc.messages import Dispatcher
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.server import Server
 
 DEADLINE = 30.0

@@ -16,7 +16,8 @@ from goordinate.cborrpc.decode import decode_item, loads, opaque_item, read_list
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError, InvalidParams, RPCError
 from goordinate.cborrpc.limits import Limits
-from goordinate.cborrpc.messages import Dispatcher, Method, Parameter, encode_request
+from goordinate.cborrpc.messages import Dispatcher
+from goordinate.cborrpc.requests import Method, Parameter, encode_request
 from goordinate.cborrpc.tags import Encoded, Tag
 
 ORDERS = list(permutations([b"id", b"method", b"params"]))
@@ -274,7 +275,7 @@ def test_usual_requests_are_read_in_one_pass(
 ) -> None:
     """Whatever the data looks like, at least in the orders that clients send."""
     data = {b"method": b"now"}
-    monkeypatch.delattr(Dispatcher, "_read")
+    monkeypatch.delattr(dispatcher, "_read")
     params = [b"s", b"k", {b"data": data if order[0] == b"method" or order[2] == b"method" else 1}]
     fields = {b"id": request_id, b"method": b"update", b"params": params}
     assert loads(dispatcher.answer(dumps({key: fields[key] for key in order})))[b"id"] == request_id

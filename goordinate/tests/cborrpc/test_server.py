@@ -201,7 +201,7 @@ class Faulty(Dispatcher):
 def test_an_unexpected_exception_is_logged_and_survived(
     start: Start, methods: Methods, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = start(dispatcher=Faulty(methods.dispatcher._methods.values()))
+    server = start(dispatcher=Faulty(methods.table))
     with Peer(server) as peer:
         peer.ask("echo", 1)
         assert peer.rest() == b""

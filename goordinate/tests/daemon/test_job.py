@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from goordinate.cborrpc import Client, dumps
 from goordinate.cborrpc.framing import FrameReader, frame
-from goordinate.cborrpc.messages import encode_request
+from goordinate.cborrpc.requests import encode_request
 from goordinate.coordinate.lifecycle import FINISHED
 from goordinate.tests.daemon.conftest import StartDaemon
 

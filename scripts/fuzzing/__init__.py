@@ -1,0 +1,1 @@
+"""The parts of the fuzzer, which `scripts/fuzz.py` is."""

@@ -146,8 +146,8 @@ class RequestReader:
         if after < end:
             raise DecodeError("more bytes after the item", after)
         if buf[pos] >> 5 != MAP:
-            fault = InvalidParams(f"a request should be a map, not {describe(buf, pos)}")
-            return NULL, _REFUSED, [fault]
+            why = f"a request should be a map, not {describe(buf, pos)}"
+            return NULL, _REFUSED, [why]
         fields = _fields(buf, pos, depth)
         request_id, method = NULL, _REFUSED
         if b"id" in fields:
@@ -156,8 +156,10 @@ class RequestReader:
         try:
             method = self._method(buf, fields)
             return request_id, method, _arguments(buf, fields, depth - 1, method)
+        except InvalidParams as fault:
+            return request_id, Method(method.name, _refuse, ()), [str(fault)]
         except Exception as fault:
-            return request_id, Method(method.name, _refuse, ()), [fault]
+            return request_id, Method(method.name, _fail, ()), [fault]
 
     def _method(self, buf: bytes, fields: dict[bytes, int]) -> Method:
         """The method that a request names.  InvalidParams if it names none there is."""
@@ -185,7 +187,13 @@ def id_of(buf: bytes, pos: int) -> bytes:
     return found
 
 
-def _refuse(fault: Exception) -> NoReturn:
+def _refuse(why: str) -> NoReturn:
+    # Not the exception itself: it and the frames that it has passed would keep each other, and the
+    # message, until the garbage collector comes by.
+    raise InvalidParams(why)
+
+
+def _fail(fault: Exception) -> NoReturn:
     raise fault
 
 

@@ -241,7 +241,10 @@ def _read_embedded(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
         # The content is joined from chunks: the place in it is told once, not at each level.
         told = fault.what if fault.what.startswith(_IN_CHUNKS) else f"{_IN_CHUNKS}: {fault}"
         fault = DecodeError(told, pos)
-    raise fault from None
+    try:
+        raise fault from None
+    finally:
+        del fault  # it would keep this frame and the message, and this frame it
 
 
 _IN_CHUNKS: Final = "in the chunks of a tag 24"

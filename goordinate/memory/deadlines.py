@@ -51,6 +51,8 @@ class Deadlines(Generic[Item]):
             self._opened.pop(item, None)
         elif (bucket := self._buckets.get(second)) is not None:
             bucket.pop(item, None)
+            if not bucket:
+                bucket.clear()  # else it keeps the memory of all that was in it
 
     def pop_due(self, now: float) -> list[Item]:
         """Take out what is due at `now`, the earliest first."""

@@ -179,7 +179,9 @@ def updated(
             end = record[3]  # as the original: a lease that is over already
         return leased(record, record[4], now, end), effect
     if effect == RELEASE:
-        return free(record, RETRYABLE if record[1] == PENDING else None, now), effect
+        if record[1] == PENDING:
+            return free(record, RETRYABLE, now, lapses=record[8]), effect
+        return free(record, None, now), effect  # it begins anew
     if effect == RENEW:
         end = record[3] if end is None else end
         if worker is not None and (record[4] is None or identity(record[4]) != identity(worker)):

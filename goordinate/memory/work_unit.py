@@ -106,4 +106,5 @@ class MemoryWorkUnit(api.WorkUnit):
     def clear_active_attempt(self) -> None:
         record = self.record
         if record[5] is not None or record[1] != AVAILABLE:
-            self.spec.replace(self.key, free(record, None, self.spec.now))
+            lapses = record[8] if record[1] == PENDING else 0  # else it begins anew
+            self.spec.replace(self.key, free(record, None, self.spec.now, lapses=lapses))

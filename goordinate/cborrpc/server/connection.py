@@ -136,9 +136,13 @@ class Connection:
 
     def cut_off(self, fault: BuffersFull) -> None:
         """End the connection with this fault, now or when it is its turn."""
-        if gevent.getcurrent() is self._greenlet:
+        if gevent.getcurrent() is not self._greenlet:
+            gevent.kill(self._greenlet, fault)
+            return
+        try:
             raise fault
-        gevent.kill(self._greenlet, fault)
+        finally:
+            del fault  # see `_send_rest`
 
     def _finish(self) -> None:
         """Answer what has arrived, then end the connection in such a way that it is noticed.

@@ -15,7 +15,7 @@ from ..messages import Dispatcher
 from .access import EVERYBODY, Access
 from .buffers import Buffers, BuffersFull
 from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping
-from .listener import Address, Listener, Peer, listen
+from .listener import Address, Listener, Peer, listen, reset_when_closed
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +125,9 @@ class Server:
         except (FrameError, AnswerUnread, BuffersFull) as fault:
             self._count(fault)
             log.warning("%s: closing the connection: %s", connection, fault)
+            if isinstance(fault, AnswerUnread | BuffersFull):
+                # Else the system would keep what is unsent, for minutes.
+                reset_when_closed(sock)
         except OSError as fault:
             log.debug("%s: connection lost: %s", connection, fault)
         except Exception:

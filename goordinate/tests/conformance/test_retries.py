@@ -97,6 +97,25 @@ def test_giving_back_with_a_delay_forgets_no_lapse(namespace: Namespace, clock: 
     assert request(namespace) == []
 
 
+@pytest.mark.parametrize("way", ["retry", "expire", "update", "clear"])
+def test_giving_back_forgets_no_lapse(namespace: Namespace, clock: Clock, way: str) -> None:
+    spec = define(namespace, b"spec", max_retries=2)
+    add(spec, b"unit")
+    lapse(namespace, clock)
+    attempt = take(namespace)
+    clock.advance(1)
+    if way == "retry":
+        attempt.retry()
+    elif way == "expire":
+        attempt.expire()
+    elif way == "update":
+        spec.update_work_unit(b"unit", status=AVAILABLE)
+    else:
+        attempt.work_unit.clear_active_attempt()
+    assert lapse(namespace, clock) == [b"unit"]
+    assert request(namespace) == []
+
+
 @pytest.mark.parametrize("way", ["add", "restart", "update"])
 def test_a_failed_unit_begins_anew(namespace: Namespace, clock: Clock, way: str) -> None:
     spec = define(namespace, b"spec", max_retries=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 
 from hypothesis import example, given
@@ -115,3 +116,12 @@ def test_a_second_is_put_in_order_once() -> None:
         assert deadlines.pop_due(50 + number / 2000) == [number]
     # One by one they are found at the end of the list, without a look at the other 400.
     assert Time.compared < 1000
+
+
+def test_a_second_that_is_empty_again_keeps_no_memory() -> None:
+    deadlines: Deadlines[int] = Deadlines()
+    for item in range(10_000):
+        deadlines.add(item, 1000.0 + item % 2)
+    for item in range(10_000):
+        deadlines.discard(item, 1000.0 + item % 2)
+    assert all(sys.getsizeof(bucket) < 100 for bucket in deadlines._buckets.values())

@@ -108,6 +108,11 @@ class Peer:
         self.ask(method, value)
         return self.answer()[b"result"]
 
+    def drain(self) -> None:
+        """Receive until the connection is lost."""
+        while True:
+            self.receive(1 << 20)
+
     def rest(self) -> bytes:
         """All that comes until the server closes the connection."""
         received = b""

@@ -1,0 +1,246 @@
+"""The fault test: good workers drain a chain of work while every kind of bad client is at work.
+
+    python scripts/faults.py                       the whole test, some minutes
+    python scripts/faults.py --units 10000 --untimed    small, and without what is a matter of time
+
+One daemon, in two runs of the same work: a quiet one, and one in which all faults happen at once;
+before them a rehearsal. All are real processes and sockets on 127.0.0.1; the daemon has one
+processor core, all that talks to it another. Then its descriptors are used up while it has nothing
+else to do. Each line "ok" or "FAILED" is a check; the exit status is 0 only if all held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from bench_servers import BenchError
+from faulting.chain import faults_of_the_queue, fill
+from faulting.crowd import EVIDENCE, TIMEOUTS, check_happened, crowd, moved
+from faulting.descriptors import check_full_table
+from faulting.lines import raise_file_limit
+from faulting.program import Program
+from faulting.report import Report, heading, megabytes, note
+from faulting.server import Daemon, check_end, daemon
+
+#: Connections beside those of the good workers, before the daemon takes no more: less than a flood
+#: brings in, and more than the other bad clients are.
+OTHER_CONNECTIONS = 1_200
+SPARE_FILES = 600
+
+#: Seconds for which the daemon can accept nobody, and then again all, by turns.
+FULL, NOT_FULL = 2.0, 4.0
+#: Seconds for the faults that take longer than a small drain.
+LATE_SECONDS = 30.0
+
+P99_TIMES = 3.0
+MEMORY_SHARE, MEMORY_BYTES = 1.10, 8 * 2**20
+BLOCKS_SHARE = 1.05
+
+Drain = dict[str, Any]
+"""What the good workers report."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the test is."""
+
+    workers: int
+    units: int
+
+    @property
+    def seconds(self) -> int:
+        """So long it may take to drain it, on a slow machine that has more to do."""
+        return 120 + self.units // 400
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What the daemon holds when a run is over and its queue is cleared."""
+
+    resident: int
+    blocks: int
+    greenlets: int
+    descriptors: int
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line; argparse ends the program when it is wrong."""
+    parser = argparse.ArgumentParser(description="Test the daemon among all kinds of faults.")
+    add = parser.add_argument
+    add("--units", type=int, default=100_000, help="units of the chain (default: 100,000)")
+    add("--workers", type=int, default=200, help="good workers (default: 200)")
+    add("--untimed", action="store_true", help="leave out the check of the latencies")
+    return parser.parse_args()
+
+
+def good_workers(server: Daemon, size: Size) -> Program:
+    """The good workers, connected and not yet started."""
+    return Program("workers", server.port, size.workers, size.units, size.seconds)
+
+
+def check_drain(report: Report, server: Daemon, size: Size, drain: Drain) -> None:
+    """That all units are finished, each once, and that every answer was as it has to be."""
+    finished = 2 * size.units
+    report.check(
+        "every call of the good workers was answered well",
+        not drain["faults"],
+        "; ".join(drain["faults"]) or f"{drain['calls']:,} calls",
+    )
+    report.check(
+        "every unit was finished by one good worker, once",
+        drain["finished_once"] == finished,
+        f"{drain['finished_once']:,} of {finished:,}",
+    )
+    wrong = faults_of_the_queue(server.client, size.units)
+    report.check(
+        "the daemon lists every unit once, and counts it as finished",
+        not wrong,
+        "; ".join(wrong) or f"{size.units:,} in each of the two work specs",
+    )
+    seconds = drain["seconds"]
+    note(
+        f"p50 {drain['p50_ms']:.1f} ms, p99 {drain['p99_ms']:.1f} ms, longest "
+        f"{drain['max_ms']:.1f} ms; {seconds:.1f} s, {drain['calls'] / seconds:,.0f} calls/s; "
+        f"the workers' process used {drain['cpu_seconds'] / seconds:.0%} of its core"
+    )
+
+
+def cleared(server: Daemon) -> Rest:
+    """Clear the queue, wait for rest, and look at what is left."""
+    server.call("clear")
+    server.rest()
+    held = server.figures()
+    return Rest(server.resident_bytes(), held["blocks"], held["greenlets"], server.descriptors())
+
+
+def rehearsal(server: Daemon, size: Size) -> None:
+    """All of it once, so that the daemon's memory has been as large as the faults make it: what
+    it grows by after that, it does not give back."""
+    heading("Rehearsal: all faults and all work once")
+    fill(server.client, size.units)
+    with good_workers(server, size) as workers, crowd(server, 1, 2 * size.seconds):
+        workers.go()
+        workers.done(size.seconds)
+        workers.stop()
+    note(f"memory {megabytes(server.resident_bytes())}; {megabytes(cleared(server).resident)} left")
+
+
+def quiet_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Rest]:
+    """The work with nobody there but the good workers."""
+    heading(f"Quiet run: {size.workers} workers, {size.units:,} units through a chain of two")
+    fill(server.client, size.units)
+    with good_workers(server, size) as workers:
+        workers.go()
+        workers.done(size.seconds)
+        drain: Drain = workers.stop()
+    check_drain(report, server, size, drain)
+    return drain, cleared(server)
+
+
+def faulted_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Rest]:
+    """The same work with all faults at once."""
+    heading("The same with all faults at once")
+    fill(server.client, size.units)
+    before = server.stats()
+    with good_workers(server, size) as workers, crowd(server, 1, 2 * size.seconds) as done:
+        workers.go()
+        times = use_up_descriptors(server, workers, size, before)
+        drain: Drain = workers.stop()
+    server.rest()
+    done["descriptors used up"] = {"times": times}
+    check_drain(report, server, size, drain)
+    check_happened(report, done, moved(before, server.stats()))
+    return drain, cleared(server)
+
+
+def use_up_descriptors(server: Daemon, workers: Program, size: Size, before: dict[str, int]) -> int:
+    """By turns let the daemon have no more descriptors and as many as it wants, until the drain is
+    done, and until every counter of the faults has moved; how often."""
+    counters = {counter for _, counter in EVIDENCE.values() if counter}
+    times = 0
+    latest = time.monotonic() + size.seconds
+    drained = False
+    while time.monotonic() < latest:
+        if drained:
+            time.sleep(NOT_FULL)
+        elif workers.done(NOT_FULL):
+            drained = True
+            latest = time.monotonic() + LATE_SECONDS
+        since = moved(before, server.stats())
+        if drained and all(since[counter] for counter in counters):
+            break
+        with server.no_more_files():
+            times += 1
+            time.sleep(FULL)
+    return times
+
+
+def check_rest(report: Report, quiet: Rest, faulted: Rest) -> None:
+    """That the faults left nothing behind."""
+    heading("What is left afterwards, the queue cleared: after the quiet run, and after the other")
+    report.check(
+        "memory returns to where it was",
+        faulted.resident <= quiet.resident * MEMORY_SHARE + MEMORY_BYTES,
+        f"{megabytes(quiet.resident)} and {megabytes(faulted.resident)}",
+    )
+    report.check(
+        "no more objects than before",
+        faulted.blocks <= quiet.blocks * BLOCKS_SHARE,
+        f"{quiet.blocks:,} and {faulted.blocks:,} blocks of Python's allocator",
+    )
+    for what, before, after in (
+        ("greenlets", quiet.greenlets, faulted.greenlets),
+        ("descriptors", quiet.descriptors, faulted.descriptors),
+    ):
+        report.check(f"no {what} more", before == after, f"{before} and {after}")
+
+
+def check_latency(report: Report, quiet: Drain, faulted: Drain, *, timed: bool) -> None:
+    """That the faults did not get in the good workers' way."""
+    times = faulted["p99_ms"] / quiet["p99_ms"]
+    figures = f"{faulted['p99_ms']:.1f} / {quiet['p99_ms']:.1f} ms = {times:.2f}"
+    if timed:
+        what = f"p99 of the good workers is within {P99_TIMES:g} times that of the quiet run"
+        report.check(what, times <= P99_TIMES, figures)
+    else:
+        note(f"p99 of the good workers, not checked: {figures}")
+
+
+def test(report: Report, size: Size, *, timed: bool) -> None:
+    """All of it."""
+    connections = size.workers + OTHER_CONNECTIONS
+    if (files := raise_file_limit()) < connections + SPARE_FILES:
+        raise BenchError(f"only {files} files may be open: too few for {size.workers} workers")
+    with daemon({**TIMEOUTS, "max_connections": connections}) as server:
+        rehearsal(server, size)
+        quiet_drain, quiet = quiet_run(report, server, size)
+        faulted_drain, faulted = faulted_run(report, server, size)
+        check_rest(report, quiet, faulted)
+        check_latency(report, quiet_drain, faulted_drain, timed=timed)
+        check_full_table(report, server)
+        check_end(report, server)
+
+
+def main() -> int:
+    """Run; 0 when every check held, 1 when not."""
+    arguments = parse_arguments()
+    # So that all processes end with this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    report = Report()
+    started = time.monotonic()
+    try:
+        test(report, Size(arguments.workers, arguments.units), timed=not arguments.untimed)
+    except (BenchError, OSError) as error:
+        print(f"faults: {error}", file=sys.stderr)
+        return 1
+    note(f"took {time.monotonic() - started:.0f} s")
+    return report.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

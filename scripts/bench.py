@@ -27,7 +27,7 @@ from pathlib import Path
 import bench_calls
 import bench_large
 from bench_rounds import Bench
-from bench_servers import ROOT, BenchError, Pythons, output_of
+from bench_servers import LOAD_CORE, ROOT, SERVER_CORE, BenchError, Pythons, output_of
 from bench_table import Line, circumstances, failure, render, write
 
 ENVIRONMENT = "GOORDINATE_ORIGINAL_PYTHON"
@@ -104,6 +104,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started, load = time.monotonic(), os.getloadavg()[0]
     try:
+        if SERVER_CORE == LOAD_CORE:
+            raise BenchError("two processor cores are needed: one for the server, one for the load")
         pythons = Pythons(
             arguments.python, arguments.source.resolve(), check_original(arguments.original)
         )

@@ -130,11 +130,15 @@ def _spec(name: str, then: str | None = None, **keys: object) -> dict[bytes, Any
 #: What there is at the start: chains, loops, continuous specs.
 SHAPES = [
     [_spec("a", "b"), _spec("b", "c", max_retries=1), _spec("c", max_running=2), _spec("é")],
-    [_spec("a", "c"), _spec("b", "d"), _spec("c", "é"), _spec("d", "é"), _spec("é")],
+    [_spec("a", "c"), _spec("b", "d"), _spec("c", "é"), _spec("d", "é"), _spec("é", max_running=1)],
     [_spec("a", "c"), _spec("b", "c", then_preempts=False), _spec("c", "é"), _spec("é")],
     [_spec("a", "c", max_retries=2), _spec("b", max_getwork=1), _spec("é", "b", continuous=True)],
     [_spec("a", "b"), _spec("b", "a"), _spec("c", "a"), _spec("é", continuous=True)],
-    [_spec("a", "b", continuous=True, interval=60), _spec("b"), _spec("c", "c", max_retries=1)],
+    [
+        _spec("a", "b", continuous=True, interval=60),
+        _spec("b", max_running=1),
+        _spec("c", "c", max_retries=1),
+    ],
     [_spec("a", "b"), _spec("b", "c", continuous=True), _spec("c"), _spec("é", continuous=True)],
     [_spec("a", max_retries=1), _spec("b", max_running=2), _spec("c", max_getwork=1)],
     [_spec("é", "é", continuous=True, interval=5, max_retries=2), _spec("a", "é", max_retries=1)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
@@ -25,10 +25,14 @@ from goordinate.tests.model.wrong import misfits, wrong_calls
 
 Call = tuple[str, list[Any]]
 
-#: RPCs that only look, and show what has run out.
-LOOKS = (
-    *("count_work_units", "get_work_units", "get_work_unit_status", "get_child_work_units"),
-    *("list_worker_modes", "get_worker_info", "mode_counts", "worker_stats", "readlock"),
+#: A method of the machine, and its parameters.
+Action = tuple[str, tuple[Any, ...]]
+
+#: RPCs that only look at units of a work spec, and at what else runs out.
+UNIT_LOOKS = ("count_work_units", "get_work_units", "get_work_unit_status")
+OTHER_LOOKS = (
+    *("get_child_work_units", "list_worker_modes", "get_worker_info", "mode_counts"),
+    *("worker_stats", "readlock"),
 )
 
 #: RPCs that change something, and how often each is called of its own; an RPC that only looks is
@@ -69,11 +73,11 @@ right_calls = calls(
         if method != "archive"
     }
 )
-looks = calls(dict.fromkeys(LOOKS, 1))
+looks = calls({**dict.fromkeys(UNIT_LOOKS, 3), **dict.fromkeys(OTHER_LOOKS, 1)})
 numbers = st.integers(0, 20)
 some_numbers = st.lists(numbers, min_size=1, max_size=4)
 
-#: What is done in a step, a method of the machine -> how often, and with what.
+#: What is done in a step -> how often, and with what.
 ACTIONS: dict[str, tuple[int, SearchStrategy[tuple[Any, ...]]]] = {
     "take": (12, st.tuples(workers, st.integers(1, 3), some([1, 5, 60]))),
     "step": (25, right_calls),
@@ -100,17 +104,29 @@ actions = weighted({name: often for name, (often, _) in ACTIONS.items()}).flatma
 class Machine(Comparison):
     """The steps. There is one rule, as each must be as likely in every sequence."""
 
+    #: What has been done in the latest sequence.
+    history: ClassVar[list[Action]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).history = []
+
     @initialize(shape=some(SHAPES), units=st.lists(CALLS["add_work_units"], max_size=4))
     def begin(self, shape: list[dict[bytes, Any]], units: list[list[Any]]) -> None:
         for dictionary in shape:
-            self.step("set_work_spec", [dictionary])
+            self.perform(("step", ("set_work_spec", [dictionary])))
         for params in units:
-            self.step("add_work_units", params)
+            self.perform(("step", ("add_work_units", params)))
 
     @rule(action=actions)
-    def act(self, action: tuple[str, tuple[Any, ...]]) -> None:
-        name, given = action
+    def act(self, action: Action) -> None:
         self.done["steps"] += 1
+        self.perform(action)
+
+    def perform(self, action: Action) -> None:
+        """Do something, and remember it."""
+        self.history.append(action)
+        name, given = action
         getattr(self, name)(*given)
 
     # --- calls ---------------------------------------------------------------------------------
@@ -201,11 +217,15 @@ class Machine(Comparison):
 
     def wait(self, seconds: float, look: Call | None = None) -> None:
         """Let time pass, and call something, or let the next step be the first to do so."""
+        held = self.units(PENDING)
         self.clock.advance(seconds)
         self.model.time += seconds
         self.waiting = True
         if look is not None:
-            self.step(*look)
+            method, params = look
+            if method in UNIT_LOOKS and held:  # where a lease may have ended
+                params = [held[0][0], *params[1:]]
+            self.step(method, params)
 
     def wait_for_the_next_end(self, short: float, look: Call | None) -> None:
         """To the moment at which something runs out, or just before."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import Phase
 
 from goordinate.coordinate import chaining, graph, lifecycle, new_units, scheduler
 from goordinate.coordinate.lifecycle import AVAILABLE, FAILED, FINISHED
@@ -23,7 +22,7 @@ from goordinate.memory.worker import MemoryWorker
 from goordinate.tests.model.calls import CALLS
 from goordinate.tests.model.comparison import SettableClock, job_server
 from goordinate.tests.model.machine import Machine
-from goordinate.tests.model.runs import SEQUENCES, run
+from goordinate.tests.model.runs import SEQUENCES, draw, run
 
 pytestmark = pytest.mark.once
 
@@ -193,10 +192,20 @@ FAULTS: dict[str, Callable[[Patch], None]] = {
 def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     FAULTS[fault](monkeypatch)
     with pytest.raises(AssertionError):
-        run_all([Phase.generate])
+        draw_all()
 
 
-def run_all(phases: list[Phase]) -> None:
+def draw_all() -> None:
     """All runs, one after the other."""
     for number in range(RUNS):
-        run(number, STEPS, phases)
+        draw(number, STEPS)
+
+
+def test_a_sequence_that_shows_a_fault_is_made_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    lasts(monkeypatch)
+    with pytest.raises(AssertionError) as caught:
+        run(0, STEPS)
+    first, *actions, _ = str(caught.value).splitlines()
+    assert first == "after"
+    # A work spec is set, a unit is added and taken, or updated, and time passes.
+    assert 3 <= len(actions) <= 4

@@ -13,6 +13,7 @@ import contextlib
 import random
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 
@@ -31,7 +32,7 @@ NOW_ANSWER = frame(dumps({b"id": 1, b"result": 0.5}))
 LARGE_PAGE = request("get_work_units", LARGE, {b"limit": LARGE_UNITS})
 
 
-class Fault:
+class Fault(ABC):
     """A kind of bad client; `counts` says what all of this kind have done.
 
     A client does what it does once in `act`; after that, and a pause, it does it again.
@@ -47,9 +48,9 @@ class Fault:
         self.counts: Counter[str] = Counter()
         self.random = random.Random(SEED)
 
+    @abstractmethod
     def act(self) -> None:
         """Do it once."""
-        raise NotImplementedError
 
     def run(self, pause: float) -> None:
         """Do it again and again, the first time at any time within the first pause or second."""

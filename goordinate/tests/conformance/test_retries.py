@@ -6,7 +6,7 @@ import pytest
 
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Namespace
+from goordinate.coordinate.api import Attempt, Namespace, WorkSpec
 from goordinate.coordinate.lifecycle import AVAILABLE, EXPIRED, FAILED, PENDING
 from goordinate.coordinate.names import Name
 from goordinate.tests.conformance.clock import Clock
@@ -69,6 +69,18 @@ def test_the_next_spec_has_its_turn(namespace: Namespace, clock: Clock) -> None:
     assert request(namespace) == [b"b"]
 
 
+def give_back(spec: WorkSpec, attempt: Attempt, way: str) -> None:
+    """Make the unit available again before its lease is over."""
+    if way == "retry":
+        attempt.retry()
+    elif way == "expire":
+        attempt.expire()
+    elif way == "update":
+        spec.update_work_unit(b"unit", status=AVAILABLE)
+    else:
+        attempt.work_unit.clear_active_attempt()
+
+
 @pytest.mark.parametrize("way", ["retry", "expire", "update", "clear"])
 def test_only_leases_that_ran_out_count(namespace: Namespace, clock: Clock, way: str) -> None:
     spec = define(namespace, b"spec", max_retries=1)
@@ -76,14 +88,7 @@ def test_only_leases_that_ran_out_count(namespace: Namespace, clock: Clock, way:
     for _ in range(5):
         attempt = take(namespace)
         clock.advance(1)
-        if way == "retry":
-            attempt.retry()
-        elif way == "expire":
-            attempt.expire()
-        elif way == "update":
-            spec.update_work_unit(b"unit", status=AVAILABLE)
-        else:
-            attempt.work_unit.clear_active_attempt()
+        give_back(spec, attempt, way)
     assert lapse(namespace, clock) == [b"unit"]
     assert request(namespace) == []
 
@@ -104,14 +109,7 @@ def test_giving_back_forgets_no_lapse(namespace: Namespace, clock: Clock, way: s
     lapse(namespace, clock)
     attempt = take(namespace)
     clock.advance(1)
-    if way == "retry":
-        attempt.retry()
-    elif way == "expire":
-        attempt.expire()
-    elif way == "update":
-        spec.update_work_unit(b"unit", status=AVAILABLE)
-    else:
-        attempt.work_unit.clear_active_attempt()
+    give_back(spec, attempt, way)
     assert lapse(namespace, clock) == [b"unit"]
     assert request(namespace) == []
 

@@ -99,12 +99,12 @@ def test_a_frame_that_comes_slowly_but_in_time_is_answered(start: Start) -> None
 
 
 def test_the_time_of_a_frame_begins_with_each_frame(start: Start) -> None:
-    server = start(limits=Limits(frame_timeout=SOON))
+    server = start(limits=Limits(frame_timeout=5 * SOON))
     with Peer(server) as peer:
         # Each chunk ends one frame and begins the next, for longer than one frame may take.
         peer.send(ASKED[:20])
         for _ in range(8):
-            gevent.sleep(SOON / 4)
+            gevent.sleep(SOON)
             peer.send(ASKED[20:] + ASKED[:20])
             peer.answer()
     assert server.counts.frames_unfinished == 0
@@ -300,9 +300,9 @@ def test_accepting_pauses_when_there_is_no_descriptor_and_goes_on_later(
     with Peer(server) as other:
         assert other.call("echo", 1) == 1
         table = server._listener.socket = FullTable(server._listener.socket)
+        started = time.monotonic()
         with Peer(server) as waiting:
             waiting.send(ASKED)
-            started = time.monotonic()
             while table.asked < 3:
                 assert other.call("echo", 2) == 2
             # It tried after each pause and not in between.

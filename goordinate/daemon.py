@@ -143,10 +143,9 @@ class Daemon:
         self._levels = command_line.log_levels(arguments, config)
         self._stop = Event()
         self._open_files: int | None = None
-        clock = SteadyClock()
+        self._backend = open_backend(arguments.backend, SteadyClock())
         self._job_server = JobServer(
-            open_backend(arguments.backend, clock).namespace(""),
-            clock=clock,
+            self._backend.namespace(""),
             configuration=lambda: self._config.wire,
             stats=self._stats,
         )

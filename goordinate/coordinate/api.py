@@ -1,18 +1,20 @@
-"""The queue as objects: namespaces, work specs, work units, attempts, workers.
+"""The contract of a backend: flat calls on names and lists, with plain results.
 
-The docstrings are the contract that every backend keeps; `goordinate/tests/conformance` checks it.
+`goordinate/tests/conformance` checks it. `handles` has objects over it that are nicer to work with.
 
-- Every operation is atomic: it happens as a whole or raises and changes nothing. Those that must
-  be atomic over many units take lists, so that a database can do each in one transaction.
+- Every call is atomic: it happens as a whole, or raises and changes nothing. A call that must be
+  atomic over many things takes a list, so that a database can make it one transaction.
 - Data is opaque: one CBOR item as bytes, given back to the byte. A backend looks into it only for
-  the `output` of a finished unit whose spec has a `then`.
+  the `output` of a finished unit whose spec has a `then`, and to set the `traceback` of one that
+  failed because its leases ran out too often.
+- An *entry* is the name and the data of a unit as CBOR, one after the other: what answers are made
+  of.
 - Times are Unix times and durations seconds, as floats; these and priorities are finite, which
-  callers see to. A backend asks the clock it was given, by which leases, delays and intervals run
-  their length whatever is done to the wall clock; the times that go out are by the wall clock as
-  it is set now (see `clock`).
+  callers see to. Leases, delays and intervals run their length whatever is done to the wall clock;
+  the times that go out are by the wall clock as it is set now (see `clock`).
 - A lease that has run out has run out: no answer given after that moment shows it as held.
-- Handles (`WorkUnit`, `Attempt`) are made when asked for and hold names, not state; a handle
-  whose thing is gone raises `NoSuchWorkUnit`, `NoSuchWorkSpec`, `NoSuchAttempt` or `Gone`.
+- A call on a namespace that was destroyed raises Gone; one on a work spec that does not exist
+  raises NoSuchWorkSpec. The docstrings below tell of other errors.
 """
 
 from __future__ import annotations
@@ -21,31 +23,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from goordinate.coordinate.names import Name, encoded, identity
-from goordinate.coordinate.spec import Control
+from goordinate.coordinate.control import Control
+from goordinate.coordinate.errors import CoordinateError
+from goordinate.coordinate.locks import Path
+from goordinate.coordinate.names import Name, identity
+from goordinate.coordinate.new_units import NewWorkUnit
+from goordinate.coordinate.records import data_of
 
-#: Seconds of a lease when none is asked for through this API.
+#: Seconds of a lease, or of a worker's life, when none are asked for through this API.
 DEFAULT_LEASE = 900.0
-
-
-class NewWorkUnit(NamedTuple):
-    """A work unit to be added."""
-
-    #: The identity of its name.
-    key: bytes
-    #: Its name and its data as CBOR, one after the other.
-    item: bytes
-    #: Higher goes first; None: the default, 0.
-    priority: float | None = None
-    #: Seconds before it may run.
-    delay: float = 0.0
-
-
-def new_work_unit(
-    name: Name, data: bytes, priority: float | None = None, delay: float = 0.0
-) -> NewWorkUnit:
-    """A `NewWorkUnit` from a name and data that is already CBOR."""
-    return NewWorkUnit(identity(name), encoded(name) + data, priority, delay)
 
 
 class Summary(NamedTuple):
@@ -57,224 +43,230 @@ class Summary(NamedTuple):
     units: int
 
 
-class UnitState(NamedTuple):
-    """How a work unit stands at one moment: a lease cannot end between reading one and another."""
+class SpecPage(NamedTuple):
+    """Some work specs, by name."""
 
-    #: AVAILABLE, DELAYED, PENDING, FINISHED or FAILED (`lifecycle`).
+    #: Names and dictionaries (CBOR).
+    specs: list[tuple[Name, bytes]]
+    #: The name that comes next; None: these were the last.
+    following: Name | None
+
+
+class AttemptId(NamedTuple):
+    """One worker working on one unit once."""
+
+    #: The identity of the work spec's name.
+    work_spec: bytes
+    #: The identity of the unit's name.
+    work_unit: bytes
+    #: Counts the attempts of the unit. A unit that is deleted and added again does not begin at
+    #: 1, so no two attempts have the same id.
+    number: int
+
+
+class UnitState(NamedTuple):
+    """A work unit as it is at one moment."""
+
+    #: In the form in which it was first stored.
+    name: Name
+    #: One of `states.UNIT_STATES`.
     status: int
-    #: End of the lease of a pending unit, time of the end of a finished or failed one.
+    #: Higher goes first.
+    priority: float
+    #: End of the lease of a pending unit (None: without a lease), time of the end of a finished or
+    #: failed one.
     expiration: float | None
+    #: When a delayed unit becomes available.
+    not_before: float | None
     #: Who holds it, or held it when it ended.
     worker_name: Name | None
-    #: Its data: the active attempt's, else its own.
+    #: Its name and data: those of the active attempt, else its own.
+    entry: bytes
+    #: The number of the attempt that gives the unit its state. None: there is none.
+    attempt: int | None
+
+    @property
+    def data(self) -> bytes:
+        """The data in `entry`."""
+        return data_of(self.entry, identity(self.name))
+
+
+class AttemptState(NamedTuple):
+    """An attempt as it is at one moment."""
+
+    id: AttemptId
+    #: None: the unit was made pending by hand, without a worker.
+    worker_name: Name | None
+    start_time: float
+    #: PENDING, EXPIRED, FINISHED, FAILED or RETRYABLE.
+    status: int
+    #: The data as of this attempt: the unit's own until the attempt gives another.
     data: bytes
+    #: When it ended; None while it is pending.
+    end_time: float | None
+    #: When its lease ends; of an ended attempt, when it ended; None: without a lease.
+    expiration_time: float | None
+    #: Whether it gives its unit its state.
+    active: bool
 
 
-class Attempt(ABC):
-    """One worker working on one unit once: (unit, worker, start time)."""
+class AttemptCall(NamedTuple):
+    """What a worker does with an attempt of its own."""
 
-    __slots__ = ()
+    id: AttemptId
+    #: One of RENEW_CALL, EXPIRE_CALL, FINISH_CALL, FAIL_CALL, RETRY_CALL (`lifecycle`).
+    call: str
+    #: The data from now on, as of this attempt; None: as it was.
+    data: bytes | None = None
+    #: Renew: the length of the lease from now. Retry: the delay.
+    seconds: float = 0.0
+
+
+#: What became of an `AttemptCall`: done (None), or why not. LostLease: the attempt no longer holds
+#: its unit; its data is stored all the same. NotPending: it has ended. NoSuchAttempt,
+#: NoSuchWorkUnit, NoSuchWorkSpec: it is no longer on record.
+Outcome = CoordinateError | None
+
+
+class Handout(NamedTuple):
+    """Units that were leased to a worker, all of one work spec."""
+
+    #: In the form in which it was first stored.
+    work_spec: Name
+    #: The key, the entry and the attempt's number of each.
+    units: list[tuple[bytes, bytes, int]]
+
+
+class WorkerState(NamedTuple):
+    """A worker as it is at one moment."""
+
+    #: In the form in which it was first seen.
+    name: Name
+    #: Whether it counts as alive.
+    active: bool
+    #: What it last said it was doing; any hashable value.
+    mode: object
+    #: What it last said of itself (CBOR).
+    data: bytes | None
+    #: When it was last heard from. 0: never.
+    last_update: float
+    #: When it is taken for dead, unless heard from.
+    expiration: float
+    #: The worker it works for.
+    parent: Name | None
+
+
+class WorkerCounts(NamedTuple):
+    """How many workers there are."""
+
+    live: int
+    #: Workers that live ones name as their parent.
+    parents: int
+
+
+class Held(NamedTuple):
+    """A unit that a worker holds."""
+
+    work_spec: Name
+    unit: UnitState
+
+
+class Namespace(ABC):
+    """A world of work specs, workers and locks of its own."""
 
     @property
     @abstractmethod
-    def work_unit(self) -> WorkUnit:
-        """The unit worked on."""
-
-    @property
-    @abstractmethod
-    def worker_name(self) -> Name | None:
-        """The worker's name; None for a unit made pending by hand, without a worker."""
-
-    @property
-    @abstractmethod
-    def start_time(self) -> float:
-        """When it began."""
-
-    @property
-    @abstractmethod
-    def status(self) -> int:
-        """PENDING, EXPIRED, FINISHED, FAILED or RETRYABLE (`lifecycle`)."""
-
-    @property
-    @abstractmethod
-    def data(self) -> bytes:
-        """The data as of this attempt: the unit's own until the attempt gives another."""
-
-    @property
-    @abstractmethod
-    def end_time(self) -> float | None:
-        """When it ended; None while it is pending."""
-
-    @property
-    @abstractmethod
-    def expiration_time(self) -> float | None:
-        """When its lease ends; of an ended attempt, when it ended; None: without a lease."""
+    def name(self) -> str:
+        """Its name; RPC clients use the one named ''."""
 
     @abstractmethod
-    def renew(self, lease: float, data: bytes | None = None) -> None:
-        """Move the end of the lease to `lease` seconds from now.
+    def now(self) -> float:
+        """The Unix time by which it works."""
 
-        Raises LostLease if the attempt no longer holds its unit (the data is stored all the
-        same), NotPending if it has ended otherwise.
+    @abstractmethod
+    def destroy(self) -> None:
+        """Remove it with all that is in it."""
+
+    # --- work specs ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def set_work_spec(self, data: bytes, *, name: Name | None = None) -> Name:
+        """Create a work spec from its dictionary (CBOR), or replace the dictionary of one and
+        derive all control values anew; its name.
+
+        `name`: the spec must exist and the dictionary must name it. Raises NoWorkSpecName,
+        BadWorkSpecName, BadWorkSpec, ChangedName.
         """
 
     @abstractmethod
-    def expire(self, data: bytes | None = None) -> None:
-        """End the lease now; the unit is available again. Raises NotPending."""
+    def get_work_spec(self, work_spec: Name) -> bytes:
+        """The dictionary, as it came."""
 
     @abstractmethod
-    def finish(self, data: bytes | None = None) -> None:
-        """End with success; chains if the attempt holds its unit. Raises NotPending.
-
-        A failed attempt may still be finished: the late success wins.
-        """
-
-    @abstractmethod
-    def fail(self, data: bytes | None = None) -> None:
-        """End with failure. Raises NotPending."""
-
-    @abstractmethod
-    def retry(self, data: bytes | None = None, delay: float = 0.0) -> None:
-        """Give the unit back, to be handed out again after `delay` seconds. Raises NotPending."""
-
-
-class WorkUnit(ABC):
-    """One task of a work spec."""
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def name(self) -> Name:
-        """Its name, as first stored."""
-
-    @property
-    @abstractmethod
-    def work_spec(self) -> WorkSpec:
-        """The spec it belongs to."""
-
-    @property
-    @abstractmethod
-    def item(self) -> bytes:
-        """Name and data as CBOR, one after the other: what answers are made of."""
-
-    @property
-    @abstractmethod
-    def data(self) -> bytes:
-        """Its data: the active attempt's, else its own."""
-
-    @property
-    @abstractmethod
-    def status(self) -> int:
-        """AVAILABLE, DELAYED, PENDING, FINISHED or FAILED (`lifecycle`)."""
-
-    @property
-    @abstractmethod
-    def priority(self) -> float:
-        """Higher goes first."""
-
-    @property
-    @abstractmethod
-    def not_before(self) -> float | None:
-        """When a delayed unit becomes available; None if it is not delayed."""
-
-    @property
-    @abstractmethod
-    def expiration(self) -> float | None:
-        """End of the lease of a pending unit, time of the end of a finished or failed one."""
-
-    @property
-    @abstractmethod
-    def worker_name(self) -> Name | None:
-        """Who holds it, or held it when it ended."""
-
-    @property
-    @abstractmethod
-    def state(self) -> UnitState:
-        """Status, expiration, worker and data as of one moment."""
-
-    @property
-    @abstractmethod
-    def active_attempt(self) -> Attempt | None:
-        """The attempt that gives the unit its state, if there is one."""
-
-    @property
-    @abstractmethod
-    def attempts(self) -> list[Attempt]:
-        """The attempts on record, oldest first: the last `lifecycle.ATTEMPTS_KEPT`."""
-
-    @abstractmethod
-    def clear_active_attempt(self) -> None:
-        """Make the unit available, even when finished, with its own data."""
-
-
-class WorkSpec(ABC):
-    """A kind of work, with its units."""
-
-    @property
-    @abstractmethod
-    def name(self) -> Name:
-        """Its name, as first stored."""
-
-    @property
-    @abstractmethod
-    def data(self) -> bytes:
-        """The dictionary, as it came (CBOR)."""
-
-    @abstractmethod
-    def set_data(self, data: bytes) -> None:
-        """Replace the dictionary and derive all control values anew.
-
-        Raises ChangedName, NoWorkSpecName, BadWorkSpecName, BadWorkSpec; then nothing changed.
-        """
-
-    @property
-    @abstractmethod
-    def control(self) -> Control:
+    def get_control(self, work_spec: Name) -> Control:
         """The control values in force."""
 
     @abstractmethod
-    def set_control(self, changes: Mapping[str, object]) -> None:
-        """Change control values by name. Raises BadWorkSpec and CannotBecomeContinuous."""
+    def set_control(self, work_spec: Name, changes: Mapping[str, object]) -> None:
+        """Change control values by name. Raises BadWorkSpec, CannotBecomeContinuous."""
 
     @abstractmethod
-    def add_work_units(self, units: Iterable[NewWorkUnit], *, restart: bool = False) -> None:
+    def list_work_specs(self, start: Name | None = None, limit: int | None = None) -> SpecPage:
+        """Work specs by name from `start` on, at most `limit`."""
+
+    @abstractmethod
+    def delete_work_spec(self, work_spec: Name) -> None:
+        """Remove a work spec with its units and attempts."""
+
+    @abstractmethod
+    def clear(self) -> int:
+        """Remove every work spec, and say how many there were."""
+
+    @abstractmethod
+    def summarize(self) -> list[Summary]:
+        """The counts of every work spec."""
+
+    # --- work units ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def add_work_units(
+        self, work_spec: Name, units: Iterable[NewWorkUnit], *, restart: bool = False
+    ) -> None:
         """Add units; of two with the same key the last wins.
 
         A unit that exists gets the new data and becomes available. Without `restart` it gets the
-        new priority too, and one that is pending stays pending; with it (RPC `add_work_units`)
-        it keeps its priority, and a pending one is taken from its worker.
+        new priority too, and one that is pending stays pending. With it (RPC add_work_units) it
+        keeps its priority, and a pending one is taken from its worker.
         """
 
     @abstractmethod
-    def work_unit(self, name: Name) -> WorkUnit:
-        """The unit of that name. Raises NoSuchWorkUnit."""
-
-    @abstractmethod
-    def get_work_units(self, names: Sequence[Name]) -> list[WorkUnit | None]:
+    def get_work_units(self, work_spec: Name, names: Sequence[Name]) -> list[UnitState | None]:
         """The units of these names, in this order; None where there is none."""
 
     @abstractmethod
     def list_work_units(
         self,
+        work_spec: Name,
         *,
         statuses: Collection[int] | None = None,
         start: Name | None = None,
         previous: Name | None = None,
         limit: int | None = None,
         by_priority: bool = False,
-    ) -> list[WorkUnit]:
-        """Units by name: from `start` on, or strictly after `previous`, at most `limit`.
+    ) -> list[bytes]:
+        """Entries by name: from `start` on, or strictly after `previous`, at most `limit`.
 
         `statuses` narrows it (empty: no unit). `by_priority` lists the higher priority first.
         """
 
     @abstractmethod
-    def count_work_units(self) -> dict[int, int]:
+    def count_work_units(self, work_spec: Name) -> dict[int, int]:
         """How many units each state has, archived ones included, no zeros."""
 
     @abstractmethod
-    def set_priorities(self, names: Iterable[Name], priority: float, *, add: bool = False) -> None:
+    def set_priorities(
+        self, work_spec: Name, names: Iterable[Name], priority: float, *, add: bool = False
+    ) -> None:
         """Set the priority of these units, or add to it; unknown names are passed over.
 
         Raises BadPriority if a sum is too large.
@@ -283,6 +275,7 @@ class WorkSpec(ABC):
     @abstractmethod
     def delete_work_units(
         self,
+        work_spec: Name,
         *,
         names: Iterable[Name] | None = None,
         statuses: Collection[int] | None = None,
@@ -295,6 +288,7 @@ class WorkSpec(ABC):
     @abstractmethod
     def update_work_unit(
         self,
+        work_spec: Name,
         name: Name,
         *,
         status: int | None = None,
@@ -302,158 +296,26 @@ class WorkSpec(ABC):
         data: bytes | None = None,
         worker: Name | None = None,
     ) -> None:
-        """Act on a unit, whoever asks (RPC `update_work_unit`; the table is `lifecycle.CHANGES`).
+        """Act on a unit, whoever asks (RPC update_work_unit; the table is `lifecycle.STEPS`).
 
         `data` changes the unit's own data for good. `lease` is seconds from now. Raises
         NoSuchWorkUnit.
         """
 
     @abstractmethod
-    def archive(self, keep: int | None, max_age: float | None) -> int:
-        """Drop done units beyond the `keep` latest or older than `max_age` seconds.
+    def archive(
+        self, work_specs: Collection[Name] | None, keep: int | None, max_age: float | None
+    ) -> int:
+        """Drop finished and failed units of these specs (None: all) that are beyond the `keep`
+        latest of their spec and state, or older than `max_age` seconds.
 
-        Each of finished and failed by itself; they stay in the counts. Says how many.
+        They stay in the counts. Unknown names are passed over. Says how many.
         """
 
-
-class Worker(ABC):
-    """Somebody who asks for work."""
-
-    @property
-    @abstractmethod
-    def name(self) -> Name:
-        """Its name, as first seen."""
-
-    @property
-    @abstractmethod
-    def active(self) -> bool:
-        """Whether it counts as alive."""
-
-    @property
-    @abstractmethod
-    def mode(self) -> object:
-        """What it last said it was doing."""
-
-    @property
-    @abstractmethod
-    def data(self) -> bytes | None:
-        """What it last said of itself (CBOR)."""
-
-    @property
-    @abstractmethod
-    def last_update(self) -> float:
-        """When it was last heard from."""
-
-    @property
-    @abstractmethod
-    def expiration(self) -> float:
-        """When it is taken for dead, unless heard from."""
-
-    @property
-    @abstractmethod
-    def parent(self) -> Worker | None:
-        """The worker it works for."""
+    # --- attempts ------------------------------------------------------------------------------
 
     @abstractmethod
-    def set_parent(self, parent: Name | None) -> None:
-        """Give it another parent, or none."""
-
-    @abstractmethod
-    def children(self) -> list[Worker]:
-        """The live workers that named this one as their parent."""
-
-    @abstractmethod
-    def update(self, *, mode: object, data: bytes | None, lifetime: float) -> None:
-        """It was heard from now: (re)activate it for `lifetime` seconds."""
-
-    @abstractmethod
-    def deactivate(self) -> None:
-        """It is gone; what it holds stays leased until the leases end."""
-
-    @abstractmethod
-    def active_attempts(self) -> list[Attempt]:
-        """The pending attempts by which it holds units."""
-
-    @abstractmethod
-    def all_attempts(self) -> list[Attempt]:
-        """Its attempts still on record, oldest first, the present ones included."""
-
-
-class Namespace(ABC):
-    """A world of work specs and workers of its own."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Its name; RPC clients use the one named ''."""
-
-    @abstractmethod
-    def destroy(self) -> None:
-        """Remove it with all that is in it."""
-
-    @abstractmethod
-    def set_work_spec(self, data: bytes) -> WorkSpec:
-        """Create a work spec from its dictionary (CBOR), or replace the dictionary of one.
-
-        Raises NoWorkSpecName, BadWorkSpecName, BadWorkSpec; then nothing changed.
-        """
-
-    @abstractmethod
-    def work_spec(self, name: Name) -> WorkSpec:
-        """The work spec of that name. Raises NoSuchWorkSpec."""
-
-    @abstractmethod
-    def list_work_specs(
-        self, start: Name | None = None, limit: int | None = None
-    ) -> tuple[list[WorkSpec], Name | None]:
-        """Work specs by name from `start` on, at most `limit`; and the name that comes next."""
-
-    @abstractmethod
-    def destroy_work_spec(self, name: Name) -> None:
-        """Remove a work spec with its units and attempts. Raises NoSuchWorkSpec."""
-
-    @abstractmethod
-    def clear(self) -> int:
-        """Remove every work spec, and say how many there were."""
-
-    @abstractmethod
-    def summarize(self) -> list[Summary]:
-        """The counts of every work spec."""
-
-    @abstractmethod
-    def worker(self, name: Name) -> Worker:
-        """The worker of that name, made if there is none."""
-
-    @abstractmethod
-    def find_worker(self, name: Name) -> Worker | None:
-        """The live worker of that name."""
-
-    @abstractmethod
-    def workers(self) -> list[Worker]:
-        """The live workers, by name."""
-
-    @abstractmethod
-    def heartbeat(
-        self,
-        name: Name,
-        *,
-        mode: object,
-        data: bytes | None,
-        lifetime: float,
-        parent: Name | None,
-    ) -> Worker:
-        """The worker was heard from now: make or (re)activate it for `lifetime` seconds."""
-
-    @abstractmethod
-    def children(self, parent: Name) -> list[Worker]:
-        """The live workers that named this one as their parent."""
-
-    @abstractmethod
-    def parents_count(self) -> int:
-        """How many workers have live children."""
-
-    @abstractmethod
-    def request_attempts(
+    def request_work(
         self,
         worker: Name,
         *,
@@ -461,13 +323,99 @@ class Namespace(ABC):
         lease: float = DEFAULT_LEASE,
         work_specs: Collection[Name] | None = None,
         runtimes: Collection[Name] | None = None,
-    ) -> list[Attempt]:
+    ) -> Handout | None:
         """Hand out up to `count` units of one work spec under leases of `lease` seconds.
 
         `work_specs` narrows the choice to these (None or empty: all), `runtimes` to specs that
         name one of these runtimes (b"": none named; None or empty: any). Which spec gives:
-        `scheduler`.
+        `scheduler`. None: there is no unit to be had.
         """
+
+    @abstractmethod
+    def call_attempts(self, calls: Sequence[AttemptCall]) -> list[Outcome]:
+        """Make these calls, one after the other, as one operation; what became of each.
+
+        An attempt that finishes chains if it still holds its unit. A failed attempt may still
+        finish: the late success wins.
+        """
+
+    @abstractmethod
+    def get_attempts(self, work_spec: Name, name: Name) -> list[AttemptState]:
+        """The attempts of a unit that are on record, oldest first: the last
+        `lifecycle.ATTEMPTS_KEPT`. Raises NoSuchWorkUnit."""
+
+    @abstractmethod
+    def clear_attempt(self, work_spec: Name, name: Name) -> None:
+        """Make a unit available, even when finished, with its own data. Raises NoSuchWorkUnit."""
+
+    # --- workers -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def heartbeat(
+        self, name: Name, *, mode: object, data: bytes | None, lifetime: float, parent: Name | None
+    ) -> None:
+        """The worker was heard from now: make or (re)activate it for `lifetime` seconds."""
+
+    @abstractmethod
+    def deactivate_worker(self, name: Name) -> bool:
+        """The worker is gone; what it holds stays leased until the leases end. Whether it was
+        alive."""
+
+    @abstractmethod
+    def set_parent(self, name: Name, parent: Name | None) -> None:
+        """Give a worker another parent, or none."""
+
+    @abstractmethod
+    def get_worker(self, name: Name) -> WorkerState | None:
+        """The worker of that name, alive or not; None: nothing is known of it."""
+
+    @abstractmethod
+    def workers(self) -> list[WorkerState]:
+        """The live workers, by name."""
+
+    @abstractmethod
+    def count_workers(self) -> WorkerCounts:
+        """How many workers there are."""
+
+    @abstractmethod
+    def children(self, parent: Name) -> list[WorkerState]:
+        """The live workers that named this one as their parent."""
+
+    @abstractmethod
+    def held_by_children(self, parent: Name) -> list[tuple[Name, list[Held]]]:
+        """The live children of a worker, and what each holds."""
+
+    @abstractmethod
+    def worker_attempts(self, name: Name) -> list[AttemptState]:
+        """The attempts of a worker that are on record, oldest first: those by which it holds
+        units, and the last of those that ended."""
+
+    # --- locks ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def lock(self, owner: Name, paths: Sequence[Path], timeout: float) -> Path | None:
+        """Lock all the paths for `timeout` seconds, or none. The path that is in the way."""
+
+    @abstractmethod
+    def lock_some(self, owner: Name, paths: Sequence[Path], timeout: float) -> list[bool]:
+        """Lock the paths that are free; for each, whether it was."""
+
+    @abstractmethod
+    def renew_locks(self, owner: Name, paths: Sequence[Path], timeout: float) -> Path | None:
+        """Give all the paths another `timeout` seconds, or none. The path that `owner` does not
+        hold."""
+
+    @abstractmethod
+    def unlock(self, owner: Name, paths: Sequence[Path]) -> Path | None:
+        """Free all the paths, or none. The path that `owner` does not hold."""
+
+    @abstractmethod
+    def lock_owners(self, paths: Sequence[Path]) -> list[Name | None]:
+        """Who holds each path; None: nobody."""
+
+    @abstractmethod
+    def delete_locks(self, prefix: Name) -> int:
+        """Free all paths that begin with `prefix`, whoever holds them, and say how many."""
 
 
 class Backend(ABC):
@@ -484,3 +432,8 @@ class Backend(ABC):
     @abstractmethod
     def summarize(self) -> list[Summary]:
         """The counts of every work spec of every namespace."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Return when all that was done so far is safe. To be called before answers leave; it may
+        switch greenlets. Costs nothing in memory."""

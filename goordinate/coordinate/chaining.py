@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from goordinate.cborrpc.decode import MAX_DEPTH, loads, read_list
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.coordinate.api import NewWorkUnit
 from goordinate.coordinate.errors import BadOutput
-from goordinate.coordinate.new_units import read_name, read_new_unit
+from goordinate.coordinate.new_units import NewWorkUnit, read_name, read_new_unit
 from goordinate.coordinate.unit_data import EMPTY_MAP, field, major_type, pairs
 
 _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
@@ -49,6 +48,16 @@ def chained_units(data: bytes) -> dict[bytes, NewWorkUnit]:
     except DecodeError as error:
         raise BadOutput(f"'output': {error}") from None
     raise BadOutput("'output': expected a map or a list")
+
+
+def inheriting(units: dict[bytes, NewWorkUnit], priority: float) -> dict[bytes, NewWorkUnit]:
+    """The units, those without a priority of their own with that of the unit they come from."""
+    if not priority:
+        return units
+    return {
+        key: unit if unit.priority is not None else unit._replace(priority=priority)
+        for key, unit in units.items()
+    }
 
 
 def _mapped(output: bytes, at: int, start: int, end: int) -> NewWorkUnit:

@@ -1,77 +1,134 @@
-"""The life of a work unit and of an attempt: every state and every change, as tables.
+"""The life of a work unit and of its attempts.
 
-The code that changes a unit looks the change up here; nothing else decides whether it may happen.
+Rule: everything that decides what becomes of a unit is here, whichever call or clock causes it.
+`STEPS` and `CALLS` tell which change there is in which state; the functions below them make the
+next record from the one before. They read no clock and change nothing.
+
+Times are moments of the backend's clock, in seconds.
 """
 
 from __future__ import annotations
 
-# Work unit states, by the numbers of the RPC protocol (2, BLOCKED, was never used).
-AVAILABLE = 1
-PENDING = 3
-FINISHED = 4
-FAILED = 5
-#: Waiting for its time to come; RPC clients see AVAILABLE.
-DELAYED = 6
+from typing import NamedTuple
 
-UNIT_STATUS_NAMES = {
-    AVAILABLE: "available",
-    PENDING: "pending",
-    FINISHED: "finished",
-    FAILED: "failed",
-    DELAYED: "delayed",
+from goordinate.coordinate.errors import CoordinateError, LostLease, NoSuchAttempt, NotPending
+from goordinate.coordinate.names import Name, encoded, identity
+from goordinate.coordinate.records import (
+    ENTRY,
+    LAPSES,
+    NUMBER,
+    PAST,
+    PAST_NUMBER,
+    PAST_STATUS,
+    PRIORITY,
+    STARTED,
+    STATUS,
+    WHEN,
+    WORKER,
+    PastAttempt,
+    Record,
+    Stored,
+    data_of,
+    with_data,
+)
+from goordinate.coordinate.states import (
+    AVAILABLE,
+    DELAYED,
+    ENDED,
+    EXPIRED,
+    FAILED,
+    FINISHED,
+    NAMES,
+    PENDING,
+    RETRYABLE,
+)
+from goordinate.coordinate.unit_data import EMPTY_MAP, with_traceback
+
+#: How many attempts of a unit are kept, with the active one. Older ones are forgotten.
+ATTEMPTS_KEPT = 16
+
+#: The priority of a unit that a continuous work spec made up.
+MADE_UP_PRIORITY = -1
+
+#: The traceback of a unit that failed because its leases ran out too often.
+TOO_MANY_RETRIES = b"too many retries"
+
+# What a step does to a unit.
+KEEP = "keep"  # its state and its lease stay
+RELEASE = "release"  # available, without worker and lease
+LEASE = "lease"  # pending, in the hands of a worker
+RENEW = "renew"  # still pending: another end of the lease, another worker
+FINISH = "finish"  # finished; its output goes to the next work spec
+FAIL = "fail"  # failed
+RENEW_DATA = "renew data"  # still pending, in the same hands, with other data
+DELAY = "delay"  # delayed
+
+# What causes a step, besides the calls on attempts below.
+GIVEN = "given by get_work"
+LAPSED = "its time ran out"  # a lease, or a delay
+GIVEN_UP = "picked by get_work after max_retries"
+ADDED = "added again"
+ADDED_OVER = "added again, with restart"
+CLEARED = "attempt cleared"
+# update_work_unit, by the state asked for (None: only a lease or data).
+UPDATED = {
+    None: "updated",
+    AVAILABLE: "updated to available",
+    PENDING: "updated to pending",
+    FINISHED: "updated to finished",
+    FAILED: "updated to failed",
 }
 
-# Attempt states that a unit does not have.
-EXPIRED = 7
-RETRYABLE = 8
-
-ATTEMPT_STATUS_NAMES = {
-    PENDING: "pending",
-    EXPIRED: "expired",
-    FINISHED: "finished",
-    FAILED: "failed",
-    RETRYABLE: "retryable",
+#: (state, cause) -> what the cause does to a unit in that state; others cannot happen.
+STEPS = {
+    (AVAILABLE, GIVEN): LEASE,
+    (AVAILABLE, GIVEN_UP): FAIL,
+    (PENDING, LAPSED): RELEASE,
+    (DELAYED, LAPSED): RELEASE,
+    **dict.fromkeys(((state, ADDED) for state in (AVAILABLE, DELAYED, *ENDED)), RELEASE),
+    (PENDING, ADDED): RENEW_DATA,
+    **dict.fromkeys(
+        ((state, ADDED_OVER) for state in (AVAILABLE, DELAYED, PENDING, *ENDED)), RELEASE
+    ),
+    (AVAILABLE, CLEARED): KEEP,
+    **dict.fromkeys(((state, CLEARED) for state in (DELAYED, PENDING, *ENDED)), RELEASE),
+    **dict.fromkeys(((state, UPDATED[None]) for state in (AVAILABLE, DELAYED, *ENDED)), KEEP),
+    (PENDING, UPDATED[None]): RENEW,
+    (AVAILABLE, UPDATED[AVAILABLE]): KEEP,
+    (AVAILABLE, UPDATED[PENDING]): LEASE,
+    (AVAILABLE, UPDATED[FINISHED]): FINISH,
+    (AVAILABLE, UPDATED[FAILED]): FAIL,
+    (DELAYED, UPDATED[AVAILABLE]): KEEP,
+    (DELAYED, UPDATED[PENDING]): LEASE,
+    (DELAYED, UPDATED[FINISHED]): FINISH,
+    (DELAYED, UPDATED[FAILED]): FAIL,
+    (PENDING, UPDATED[AVAILABLE]): RELEASE,
+    (PENDING, UPDATED[PENDING]): RENEW,
+    (PENDING, UPDATED[FINISHED]): FINISH,
+    (PENDING, UPDATED[FAILED]): FAIL,
+    (FINISHED, UPDATED[AVAILABLE]): RELEASE,
+    (FINISHED, UPDATED[PENDING]): LEASE,
+    (FINISHED, UPDATED[FINISHED]): KEEP,
+    (FINISHED, UPDATED[FAILED]): KEEP,  # a late failure never undoes a success
+    (FAILED, UPDATED[AVAILABLE]): RELEASE,
+    (FAILED, UPDATED[PENDING]): LEASE,
+    (FAILED, UPDATED[FINISHED]): FINISH,  # the late success wins
+    (FAILED, UPDATED[FAILED]): KEEP,
 }
 
-# What happens to a unit on update_work_unit (see `CHANGES`).
-KEEP = "keep"  # nothing changes
-RELEASE = "release"  # available again, without worker and lease
-LEASE = "lease"  # pending, under a lease if one was given
-RENEW = "renew"  # still pending: lease moved, worker set, each if given
-FINISH = "finish"  # finished now; chains into the next work spec
-FAIL = "fail"  # failed now
-
-#: (state now, state asked for) -> what to do: the table of update_work_unit.
-CHANGES = {
-    (AVAILABLE, AVAILABLE): KEEP,
-    (AVAILABLE, PENDING): LEASE,
-    (AVAILABLE, FINISHED): FINISH,
-    (AVAILABLE, FAILED): FAIL,
-    (DELAYED, AVAILABLE): KEEP,
-    (DELAYED, PENDING): LEASE,
-    (DELAYED, FINISHED): FINISH,
-    (DELAYED, FAILED): FAIL,
-    (PENDING, AVAILABLE): RELEASE,
-    (PENDING, PENDING): RENEW,
-    (PENDING, FINISHED): FINISH,
-    (PENDING, FAILED): FAIL,
-    (FINISHED, AVAILABLE): RELEASE,
-    (FINISHED, PENDING): LEASE,
-    (FINISHED, FINISHED): KEEP,
-    (FINISHED, FAILED): KEEP,  # a success is never undone by a late failure
-    (FAILED, AVAILABLE): RELEASE,
-    (FAILED, PENDING): LEASE,
-    (FAILED, FINISHED): FINISH,  # the late success wins
-    (FAILED, FAILED): KEEP,
+#: The same rows for update_work_unit, by state now and state asked for: looked up in every call.
+UPDATES = {
+    (state, asked): STEPS[state, cause]
+    for asked, cause in UPDATED.items()
+    for state in (AVAILABLE, DELAYED, PENDING, *ENDED)
 }
 
-# What a call on an attempt does, by the attempt's state and whether its unit is still in its
-# hands ("active").
+# What a call on an attempt does. "Active": the attempt still gives its unit its state.
 END = "end"  # the attempt ends, and its unit with it
-END_ALONE = "end alone"  # the attempt ends, its unit belongs to others
-LOST = "lost"  # the attempt is expired now, LostLease is raised
+END_ALONE = "end alone"  # the attempt ends; its unit is not its own any more
+LOST = "lost"  # the attempt is expired now, and LostLease is the answer
 NOTHING = "nothing"  # too late, and no harm done
-TOO_LATE = "too late"  # NotPending is raised
+TOO_LATE = "too late"  # NotPending is the answer
 GO_ON = "go on"  # the lease is moved
 
 RENEW_CALL = "renew"
@@ -80,8 +137,8 @@ FINISH_CALL = "finish"
 FAIL_CALL = "fail"
 RETRY_CALL = "retry"
 
-#: (call, attempt's state, active) -> what to do; any other combination is TOO_LATE.
-ATTEMPT_CALLS = {
+#: (call, state of the attempt, active) -> what to do. Any other combination is TOO_LATE.
+CALLS = {
     (RENEW_CALL, PENDING, True): GO_ON,
     (RENEW_CALL, PENDING, False): LOST,
     (RENEW_CALL, EXPIRED, False): LOST,
@@ -98,7 +155,7 @@ ATTEMPT_CALLS = {
     (RETRY_CALL, PENDING, False): END_ALONE,
 }
 
-#: The state an attempt has after a call that ends it.
+#: The state of an attempt after a call that ends it.
 ENDS_AS = {
     EXPIRE_CALL: EXPIRED,
     FINISH_CALL: FINISHED,
@@ -106,5 +163,261 @@ ENDS_AS = {
     RETRY_CALL: RETRYABLE,
 }
 
-#: Attempts kept for each unit, the active one included; older ones are forgotten.
-ATTEMPTS_KEPT = 16
+
+# --- the parts of a step ------------------------------------------------------------------------
+
+
+def remembered(
+    record: Record, attempt_status: int | None = None, now: float | None = None
+) -> tuple[PastAttempt, ...]:
+    """The past of a unit with its active attempt, if there is one, behind it.
+
+    The attempt keeps its status and end, or gets `attempt_status` and ends now.
+    """
+    entry, status, _, when, worker, started, _, past, _, number = record
+    if started is None:
+        return past
+    if attempt_status is None:
+        attempt_status, now = status, (None if status == PENDING else when)
+    return (*past[1 - ATTEMPTS_KEPT :], (worker, started, now, attempt_status, entry, number))
+
+
+def released(
+    record: Record,
+    attempt_status: int | None,
+    now: float,
+    *,
+    not_before: float | None = None,
+    lapses: int = 0,
+) -> Record:
+    """The unit without active attempt, with its own data: available, or delayed until
+    `not_before`.
+
+    The attempt is remembered as `attempt_status`, ended now; None: as it stands.
+    """
+    entry, _, priority, _, _, _, own, _, _, number = record
+    status = AVAILABLE if not_before is None else DELAYED
+    past = remembered(record, attempt_status, now)
+    return (own or entry, status, priority, not_before, None, None, None, past, lapses, number)
+
+
+def ended(record: Record, status: int, now: float) -> Record:
+    """The unit FINISHED or FAILED now, by whoever holds or held it."""
+    entry, _, priority, _, worker, started, own, past, lapses, number = record
+    return (entry, status, priority, now, worker, started, own, past, lapses, number)
+
+
+# --- the steps ----------------------------------------------------------------------------------
+
+
+def new(entry: bytes, priority: float | None, not_before: float | None) -> Record:
+    """A unit that is added for the first time; delayed until `not_before`, if given."""
+    status = AVAILABLE if not_before is None else DELAYED
+    return (entry, status, priority or 0, not_before, None, None, None, (), 0, 0)
+
+
+def leased(
+    stored: Stored, worker: Name | None, now: float, end: float | None, last_number: int
+) -> Record:
+    """The unit in the hands of `worker` from now on, until `end` (None: without a lease).
+
+    Its attempt gets a number above `last_number` and above those of its earlier attempts.
+    """
+    if type(stored) is bytes:
+        return (stored, PENDING, 0, end, worker, now, None, (), 0, last_number + 1)
+    record: Record = stored  # type: ignore[assignment]
+    entry, _, priority, _, _, _, own, _, lapses, number = record
+    past = remembered(record)[1 - ATTEMPTS_KEPT :]
+    number = max(number, last_number) + 1
+    return (entry, PENDING, priority, end, worker, now, own, past, lapses, number)
+
+
+def made_up(key: bytes, worker: Name, now: float, end: float, last_number: int) -> Record:
+    """A unit of a continuous work spec, made up for the worker that asked."""
+    entry = encoded(key) + EMPTY_MAP
+    return leased(new(entry, MADE_UP_PRIORITY, None), worker, now, end, last_number)
+
+
+def made_up_key(unix_time: float) -> bytes:
+    """The name of a made-up unit: the Unix time at which it is made, to the microsecond."""
+    return b"%.6f" % unix_time
+
+
+def lapsed(record: Record, now: float) -> Record:
+    """The unit when the time it waited for has come: its lease is over, or its delay."""
+    if record[STATUS] == PENDING:
+        return released(record, EXPIRED, now, lapses=record[LAPSES] + 1)
+    return released(record, None, now, lapses=record[LAPSES])
+
+
+def must_give_up(record: Record, max_retries: int | None) -> bool:
+    """Whether so many leases ran out that the unit fails in place of being handed out."""
+    return bool(max_retries) and record[LAPSES] >= (max_retries or 0)
+
+
+def given_up(record: Record, key: bytes, now: float) -> Record:
+    """The unit FAILED because its leases ran out too often; its data tells why."""
+    data = with_traceback(data_of(record[ENTRY], key), TOO_MANY_RETRIES)
+    return ended((with_data(record[ENTRY], key, data), *record[1:]), FAILED, now)
+
+
+def added_again(
+    record: Record,
+    key: bytes,
+    entry: bytes,
+    priority: float | None,
+    not_before: float | None,
+    now: float,
+    *,
+    restart: bool,
+) -> Record:
+    """The unit when one of the same key is added (see `api.Namespace.add_work_units`)."""
+    # The name stays in the form in which it was first stored.
+    entry = with_data(record[ENTRY], key, data_of(entry, key))
+    if record[STATUS] == PENDING and not restart:
+        return (*record[:2], priority or 0, *record[3:6], entry, *record[7:])
+    status = RETRYABLE if record[STATUS] == PENDING else None
+    after = released(record, status, now, not_before=not_before)
+    kept = record[PRIORITY] if restart else priority or 0
+    return (entry, after[STATUS], kept, *after[3:])
+
+
+def prioritized(record: Record, priority: float) -> Record:
+    """The unit with another priority."""
+    entry, status, _, when, worker, started, own, past, lapses, number = record
+    return (entry, status, priority, when, worker, started, own, past, lapses, number)
+
+
+def updated(
+    record: Record,
+    key: bytes,
+    status: int | None,
+    end: float | None,
+    data: bytes | None,
+    worker: Name | None,
+    now: float,
+    last_number: int,
+) -> tuple[Record, str]:
+    """The unit after update_work_unit, and what of `UPDATES` was done.
+
+    `end` is that of the lease asked for. What stays as it is stays the same object.
+    """
+    if data is not None:
+        _, now_in, priority, when, holder, started, _, past, lapses, number = record
+        entry = with_data(record[ENTRY], key, data)
+        record = (entry, now_in, priority, when, holder, started, None, past, lapses, number)
+    effect = UPDATES[record[STATUS], status]
+    if effect in (FINISH, FAIL):
+        return ended(record, status or FINISHED, now), effect
+    if effect == LEASE:
+        if end is None and record[STATUS] in ENDED:
+            end = record[WHEN]  # as the original: a lease that is over already
+        return leased(record, record[WORKER], now, end, last_number), effect
+    if effect == RELEASE:
+        if record[STATUS] == PENDING:
+            return released(record, RETRYABLE, now, lapses=record[LAPSES]), effect
+        return released(record, None, now), effect  # it begins anew
+    if effect == RENEW:
+        end = record[WHEN] if end is None else end
+        holder = record[WORKER]
+        moves = status is not None and worker is not None
+        if moves and (holder is None or identity(holder) != identity(worker or b"")):
+            return leased(record, worker, now, end, last_number), effect
+        return _until(record, end), effect
+    return record, effect
+
+
+def cleared(record: Record, now: float) -> Record:
+    """The unit available, even when finished, with its own data."""
+    if STEPS[record[STATUS], CLEARED] == KEEP and record[STARTED] is None:
+        return record
+    lapses = record[LAPSES] if record[STATUS] == PENDING else 0  # else it begins anew
+    return released(record, None, now, lapses=lapses)
+
+
+class Called(NamedTuple):
+    """What a call on an attempt does."""
+
+    #: The unit afterwards; the same object if nothing changes.
+    record: Record
+    #: What the caller is told, if the call was not simply done.
+    error: CoordinateError | None
+    #: Whether the unit has finished now, so that its output counts.
+    finished: bool
+
+
+def called(
+    record: Record,
+    key: bytes,
+    number: int,
+    call: str,
+    now: float,
+    *,
+    data: bytes | None = None,
+    seconds: float = 0.0,
+) -> Called:
+    """A call on the attempt of this number of a unit.
+
+    `seconds` is the length of a renewed lease, or the delay of a retry.
+    """
+    index = position(record, number)
+    if index is None:
+        return Called(record, NoSuchAttempt(), False)
+    active = index == len(record[PAST])
+    status = record[STATUS] if active else record[PAST][index][PAST_STATUS]
+    effect = CALLS.get((call, status, active), TOO_LATE)
+    if effect == TOO_LATE:
+        return Called(record, NotPending(NAMES[status]), False)
+    if effect == NOTHING:
+        return Called(record, None, False)
+    if effect == LOST:
+        return Called(_rewritten(record, key, index, EXPIRED, now, data), LostLease(), False)
+    if effect == END_ALONE:
+        return Called(_rewritten(record, key, index, ENDS_AS[call], now, data), None, False)
+    if data is not None:
+        # The attempt's data; the unit's own is kept beside it.
+        entry, status, priority, when, worker, started, own, past, lapses, last = record
+        own = own or entry
+        entry = with_data(entry, key, data)
+        record = (entry, status, priority, when, worker, started, own, past, lapses, last)
+    if effect == GO_ON:
+        after = _until(record, now + seconds)
+    elif call in (EXPIRE_CALL, RETRY_CALL):
+        not_before = now + seconds if seconds > 0 else None
+        lapses = record[LAPSES]
+        after = released(record, ENDS_AS[call], now, not_before=not_before, lapses=lapses)
+    else:
+        after = ended(record, ENDS_AS[call], now)
+    return Called(after, None, call == FINISH_CALL)
+
+
+def position(record: Record, number: int) -> int | None:
+    """Where in a unit's past the attempt of this number is.
+
+    The length of the past: it is the active attempt. None: it is not on record.
+    """
+    past = record[PAST]
+    if record[STARTED] is not None and record[NUMBER] == number:
+        return len(past)
+    for index in range(len(past) - 1, -1, -1):
+        if past[index][PAST_NUMBER] == number:
+            return index
+    return None
+
+
+def _rewritten(
+    record: Record, key: bytes, index: int, status: int, now: float, data: bytes | None
+) -> Record:
+    """The unit with a past attempt of another status and data, ended now if it had no end."""
+    worker, started, end, _, entry, number = record[PAST][index]
+    if data is not None:
+        entry = with_data(entry, key, data)
+    attempt: PastAttempt = (worker, started, now if end is None else end, status, entry, number)
+    past = (*record[PAST][:index], attempt, *record[PAST][index + 1 :])
+    return (*record[:7], past, *record[8:])
+
+
+def _until(record: Record, end: float | None) -> Record:
+    """The unit with another end of its lease."""
+    entry, status, priority, _, worker, started, own, past, lapses, number = record
+    return (entry, status, priority, end, worker, started, own, past, lapses, number)

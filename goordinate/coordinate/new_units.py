@@ -7,6 +7,8 @@ kept as it came.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from goordinate.cborrpc.decode import (
     decode_small,
     opaque_item,
@@ -17,12 +19,32 @@ from goordinate.cborrpc.decode import (
 )
 from goordinate.cborrpc.encode import encode_head
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.coordinate.api import NewWorkUnit
-from goordinate.coordinate.numbers import is_number
+from goordinate.coordinate.names import Name, encoded, identity
+from goordinate.coordinate.numeric import is_number
 
 _BYTES, _TEXT, _ARRAY = 2, 3, 4
 _TUPLE = b"\xd8\x80"
 _NULL = b"\xf6"
+
+
+class NewWorkUnit(NamedTuple):
+    """A work unit to be added."""
+
+    #: The identity of its name.
+    key: bytes
+    #: Its name and its data as CBOR, one after the other.
+    entry: bytes
+    #: Higher goes first; None: the default, 0.
+    priority: float | None = None
+    #: Seconds before it may run.
+    delay: float = 0.0
+
+
+def new_work_unit(
+    name: Name, data: bytes, priority: float | None = None, delay: float = 0.0
+) -> NewWorkUnit:
+    """A `NewWorkUnit` from a name and data that is already CBOR."""
+    return NewWorkUnit(identity(name), encoded(name) + data, priority, delay)
 
 
 def read_name(buf: bytes, pos: int, depth: int = 1) -> tuple[tuple[bytes, bytes], int]:

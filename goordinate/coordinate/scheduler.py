@@ -27,10 +27,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Protocol
 
+from goordinate.coordinate.control import Offer
 from goordinate.coordinate.graph import classify
-
-#: (it has units, priority of the unit at the head of its queue or 0, its pending units).
-Offer = tuple[bool, float, int]
 
 
 class Schedulable(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from goordinate.cborrpc.requests import Method
-from goordinate.coordinate.clock import Clock
+from goordinate.coordinate.api import Namespace
 
 
 class DaemonCalls:
@@ -13,11 +13,11 @@ class DaemonCalls:
 
     def __init__(
         self,
-        clock: Clock,
+        namespace: Namespace,
         configuration: Callable[[], object],
         stats: Callable[[], Mapping[str, int]],
     ) -> None:
-        self._clock = clock
+        self._namespace = namespace
         self._configuration = configuration
         self._stats = stats
 
@@ -35,7 +35,7 @@ class DaemonCalls:
 
     def now(self) -> object:
         """The Unix time in seconds."""
-        return self._clock.unix(self._clock())
+        return self._namespace.now()
 
     def server_stats(self) -> object:
         """{what: how many}: open connections, and how often each limit was met; no pair."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 
 from goordinate.cborrpc.requests import Method
 from goordinate.coordinate.api import Namespace
-from goordinate.coordinate.clock import Clock
 from goordinate.jobserver.daemon_info import DaemonCalls
 from goordinate.jobserver.locks import LockCalls
 from goordinate.jobserver.specs import SpecCalls
@@ -22,16 +21,15 @@ from goordinate.jobserver.workers import WorkerCalls
 class JobServer:
     """All RPCs on one namespace.
 
-    `clock` is that of the namespace, `configuration` gives what get_config answers, `stats` what
-    server_stats does. Done units beyond `limit_completed_count` a spec (each of finished and
-    failed), or older than `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
+    `configuration` gives what get_config answers, `stats` what server_stats does. Done units
+    beyond `limit_completed_count` a spec (each of finished and failed), or older than
+    `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
     """
 
     def __init__(
         self,
         namespace: Namespace,
         *,
-        clock: Clock,
         configuration: Callable[[], object],
         stats: Callable[[], Mapping[str, int]],
         limit_completed_count: int | None = None,
@@ -48,8 +46,8 @@ class JobServer:
             *self._units.methods(),
             *WorkCalls(namespace).methods(),
             *WorkerCalls(namespace).methods(),
-            *LockCalls(clock).methods(),
-            *DaemonCalls(clock, configuration, stats).methods(),
+            *LockCalls(namespace).methods(),
+            *DaemonCalls(namespace, configuration, stats).methods(),
         )
 
     def archive(self) -> None:

@@ -14,7 +14,7 @@ from goordinate.cborrpc.decode import Reader, decode_item, decode_small, read_li
 from goordinate.cborrpc.errors import DecodeError
 from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, TAG, TEXT, describe
 from goordinate.coordinate.names import Name
-from goordinate.coordinate.numbers import is_number
+from goordinate.coordinate.numeric import is_number
 
 T = TypeVar("T")
 
@@ -23,6 +23,11 @@ KEY_DEPTH = 8
 
 #: Names, or states, in one call.
 MAX_NAMES = 1_000_000
+
+# The lengths of leases (seconds) that RPC clients may ask for.
+DEFAULT_LEASE = 300.0
+MIN_LEASE = 1.0
+MAX_LEASE = 86_400.0
 
 _NULL = 0xF6
 

@@ -65,23 +65,22 @@ class SpecCalls:
     def get_work_spec(self, work_spec_name: Name) -> object:
         """The dictionary as stored, or None."""
         try:
-            return Encoded(self._namespace.work_spec(work_spec_name).data)
+            return Encoded(self._namespace.get_work_spec(work_spec_name))
         except NoSuchWorkSpec:
             return None
 
     @no_spec(None)
     def get_work_spec_meta(self, work_spec_name: Name) -> object:
         """The control values."""
-        control = self._namespace.work_spec(work_spec_name).control
+        control = self._namespace.get_control(work_spec_name)
         return {key.encode(): getattr(control, key) for key in CONTROLLED}, None
 
     @no_spec(False)
     def control_work_spec(self, work_spec_name: Name, options: Options) -> object:
         """Change control values; none changes if one is refused."""
-        spec = self._namespace.work_spec(work_spec_name)
         changes = {key: options[key.encode()] for key in CONTROLLED if key.encode() in options}
         try:
-            spec.set_control(changes)
+            self._namespace.set_control(work_spec_name, changes)
         except CannotBecomeContinuous as error:
             return False, message(error)
         except BadWorkSpec as error:
@@ -90,15 +89,13 @@ class SpecCalls:
 
     def list_work_specs(self, options: Options) -> object:
         """Dictionaries by name, and the name that starts the next page."""
-        specs, following = self._namespace.list_work_specs(
-            options.get(b"start"), options.get(b"limit")
-        )
-        return [Encoded(spec.data) for spec in specs], following
+        page = self._namespace.list_work_specs(options.get(b"start"), options.get(b"limit"))
+        return [Encoded(data) for _, data in page.specs], page.following
 
     @no_spec(False)
     def del_work_spec(self, work_spec_name: Name) -> object:
         """Delete a work spec with its units."""
-        self._namespace.destroy_work_spec(work_spec_name)
+        self._namespace.delete_work_spec(work_spec_name)
         return DONE
 
     def clear(self) -> object:

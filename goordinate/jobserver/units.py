@@ -10,22 +10,16 @@ from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
-from goordinate.coordinate.api import Namespace, NewWorkUnit, WorkUnit
+from goordinate.coordinate.api import Namespace, UnitState
 from goordinate.coordinate.errors import NoSuchWorkUnit
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-    UNIT_STATUS_NAMES,
-)
-from goordinate.coordinate.names import Name, identity, printable
-from goordinate.coordinate.new_units import read_new_unit
+from goordinate.coordinate.names import Name, printable
+from goordinate.coordinate.new_units import NewWorkUnit, read_new_unit
+from goordinate.coordinate.states import NAMES, RPC_STATES, rpc_state, states_behind
 from goordinate.coordinate.unit_data import field
 from goordinate.jobserver.answers import DONE, NULL, PAIR, bounded, message, no_spec, spliced_list
-from goordinate.jobserver.leases import DEFAULT_LEASE, MAX_LEASE
 from goordinate.jobserver.options import (
+    DEFAULT_LEASE,
+    MAX_LEASE,
     Options,
     hashable,
     integer,
@@ -43,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PAGE = 1000
 MAX_PAGE = 10_000
-
-STATES = (AVAILABLE, PENDING, FINISHED, FAILED)
 
 
 def new_units(buf: bytes, pos: int, depth: int) -> tuple[list[NewWorkUnit], int]:
@@ -104,25 +96,23 @@ class UnitCalls:
     @no_spec(False)
     def add_work_units(self, work_spec_name: Name, work_unit_key_vals: list[NewWorkUnit]) -> object:
         """Add units; one that exists gets new data and becomes available."""
-        self._namespace.work_spec(work_spec_name).add_work_units(work_unit_key_vals, restart=True)
+        self._namespace.add_work_units(work_spec_name, work_unit_key_vals, restart=True)
         return DONE
 
     @no_spec(False)
     def count_work_units(self, work_spec_name: Name) -> object:
         """{status: count}, archived units included."""
-        counts = self._namespace.work_spec(work_spec_name).count_work_units()
-        delayed = counts.pop(DELAYED, 0)
-        if delayed:
-            counts[AVAILABLE] = counts.get(AVAILABLE, 0) + delayed
+        counts: dict[int, int] = {}
+        for status, count in self._namespace.count_work_units(work_spec_name).items():
+            counts[rpc_state(status)] = counts.get(rpc_state(status), 0) + count
         return counts, None
 
     @no_spec(None)
     def get_work_units(self, work_spec_name: Name, options: Options) -> object:
         """[(key, data), ..]: of the keys asked for, or a page of all or of some states."""
-        spec = self._namespace.work_spec(work_spec_name)
         keys = options.get(b"work_unit_keys")
         if keys:
-            units = spec.get_work_units(keys)
+            units = self._namespace.get_work_units(work_spec_name, keys)
             return spliced_list(
                 bounded(
                     PAIR + dumps(key) + (NULL if unit is None else unit.data)
@@ -136,44 +126,45 @@ class UnitCalls:
             logger.warning("get_work_units: limit %d cut to %d", limit, MAX_PAGE)
             limit = MAX_PAGE
         start, wanted = options.get(b"start"), options.get(b"state")
-        page = spec.list_work_units(
-            statuses=None if wanted is None else _stored_states(wanted),
+        page = self._namespace.list_work_units(
+            work_spec_name,
+            statuses=None if wanted is None else states_behind(wanted),
             # A number is below every key, as in Python 2: clients send start=0.
             start=start if isinstance(start, bytes | str) else None,
             limit=max(0, limit),
             by_priority=wanted is not None,
         )
-        return spliced_list([PAIR + unit.item for unit in page])
+        return spliced_list([PAIR + entry for entry in page])
 
     @no_spec(None)
     def get_work_unit_status(self, work_spec_name: Name, work_unit_keys: list[Name]) -> object:
         """[{status, expiration, worker_id, traceback} or None, ..]."""
-        units = self._namespace.work_spec(work_spec_name).get_work_units(work_unit_keys)
+        units = self._namespace.get_work_units(work_spec_name, work_unit_keys)
         # Encoded one by one: there may be a million, and a map is ten times its encoding.
         return spliced_list([NULL if unit is None else dumps(_status(unit)) for unit in units])
 
     @no_spec(False)
     def prioritize_work_units(self, work_spec_name: Name, options: Options) -> object:
         """Set or adjust the priorities of some units."""
-        spec = self._namespace.work_spec(work_spec_name)
         keys = options.get(b"work_unit_keys")
         if keys is None:
+            self._namespace.get_control(work_spec_name)
             return False, message("prioritize_work_units: options lack work_unit_keys")
         priority, adjustment = options.get(b"priority"), options.get(b"adjustment")
         if priority is not None:
-            spec.set_priorities(keys, priority)
-        elif adjustment is not None:
-            spec.set_priorities(keys, adjustment, add=True)
+            self._namespace.set_priorities(work_spec_name, keys, priority)
+        else:
+            self._namespace.set_priorities(work_spec_name, keys, adjustment or 0, add=True)
         return DONE
 
     @no_spec(False)
     def update_work_unit(
         self, work_spec_name: Name, work_unit_key: Name, options: Options
     ) -> object:
-        """Record progress or the end of a unit; the table is `lifecycle.CHANGES`."""
-        spec = self._namespace.work_spec(work_spec_name)
+        """Record progress or the end of a unit; the table is `lifecycle.STEPS`."""
         status, lease = options.get(b"status"), options.get(b"lease_time")
         if status is None and lease is None:
+            self._namespace.get_control(work_spec_name)
             return False, message("update_work_unit: options have neither status nor lease_time")
         if lease is not None and lease > MAX_LEASE:
             logger.warning(
@@ -182,7 +173,8 @@ class UnitCalls:
             )  # fmt: skip
             lease = DEFAULT_LEASE
         try:
-            spec.update_work_unit(
+            self._namespace.update_work_unit(
+                work_spec_name,
                 work_unit_key,
                 status=status,
                 lease=lease,
@@ -196,41 +188,30 @@ class UnitCalls:
     @no_spec(0)
     def del_work_units(self, work_spec_name: Name, options: Options) -> object:
         """Delete all units, or by key and state; → (number deleted, None)."""
-        spec = self._namespace.work_spec(work_spec_name)
         keys, state = options.get(b"work_unit_keys"), options.get(b"state")
         if options.get(b"all"):
-            return spec.delete_work_units(), None
+            return self._namespace.delete_work_units(work_spec_name), None
         if keys is None and state is None:
+            self._namespace.get_control(work_spec_name)
             return 0, message("del_work_units: options have neither all, work_unit_keys nor state")
-        statuses = None if state is None else _stored_states([state])
-        return spec.delete_work_units(names=keys, statuses=statuses), None
+        statuses = None if state is None else states_behind([state])
+        deleted = self._namespace.delete_work_units(work_spec_name, names=keys, statuses=statuses)
+        return deleted, None
 
     def archive(self, options: Options) -> None:
         """Drop done units beyond the configured limits."""
         keep, max_age = self._limits()
-        wanted = options.get(b"work_spec_names")
-        specs, _ = self._namespace.list_work_specs()
-        chosen = None if wanted is None else {identity(spec_name) for spec_name in wanted}
-        for spec in specs:
-            if chosen is None or identity(spec.name) in chosen:
-                spec.archive(keep, max_age)
+        self._namespace.archive(options.get(b"work_spec_names"), keep, max_age)
 
 
-def _stored_states(wanted: list[int]) -> set[int]:
-    """Of the states that clients name those there are, with the one that they cannot see."""
-    states = set(STATES).intersection(wanted)
-    return states | {DELAYED} if AVAILABLE in states else states
-
-
-def _status(unit: WorkUnit) -> dict[bytes, object]:
-    status, expiration, worker, data = unit.state
+def _status(unit: UnitState) -> dict[bytes, object]:
     answer: dict[bytes, object] = {
-        b"status": AVAILABLE if status == DELAYED else status,
-        b"expiration": expiration,
+        b"status": rpc_state(unit.status),
+        b"expiration": unit.expiration,
     }
-    if worker:
-        answer[b"worker_id"] = worker
-    traceback = field(data, b"traceback")
+    if unit.worker_name:
+        answer[b"worker_id"] = unit.worker_name
+    traceback = field(unit.data, b"traceback")
     if traceback is not None:
         answer[b"traceback"] = Encoded(traceback)
     return answer
@@ -239,8 +220,8 @@ def _status(unit: WorkUnit) -> dict[bytes, object]:
 def _state(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
     """A state that a unit can be put into."""
     value, end = integer(buf, pos, depth)
-    if value not in STATES:
-        expected = ", ".join(f"{state} ({UNIT_STATUS_NAMES[state]})" for state in STATES)
+    if value not in RPC_STATES:
+        expected = ", ".join(f"{state} ({NAMES[state]})" for state in RPC_STATES)
         raise DecodeError(f"expected one of {expected}", pos)
     return value, end
 

@@ -10,8 +10,17 @@ from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.names import Name, printable
 from goordinate.jobserver.answers import NULL, PAIR, TRIPLE, encoded_name, spliced_list
-from goordinate.jobserver.leases import DEFAULT_LEASE, MAX_LEASE, MIN_LEASE
-from goordinate.jobserver.options import Options, name, names, number, options, whole
+from goordinate.jobserver.options import (
+    DEFAULT_LEASE,
+    MAX_LEASE,
+    MIN_LEASE,
+    Options,
+    name,
+    names,
+    number,
+    options,
+    whole,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -52,25 +61,20 @@ class WorkCalls:
                 printable(worker_id), lease, DEFAULT_LEASE,
             )  # fmt: skip
             lease = DEFAULT_LEASE
-        attempts = self._namespace.request_attempts(
+        handout = self._namespace.request_work(
             worker_id,
             count=count,
             lease=lease,
             work_specs=options.get(b"work_spec_names"),
             runtimes=options.get(b"runtimes") or NO_RUNTIME,
         )
+        if handout is None:
+            return NOTHING if count == 1 else NO_UNITS
         # The stored bytes go out as they are, between heads that are constants.
+        head = TRIPLE + encoded_name(handout.work_spec)
         if count == 1:
-            if not attempts:
-                return NOTHING
-            unit = attempts[0].work_unit
-            return Encoded(
-                b"".join((PAIR, TRIPLE, encoded_name(unit.work_spec.name), unit.item, NULL))
-            )
-        if not attempts:
-            return NO_UNITS
-        head = TRIPLE + encoded_name(attempts[0].work_unit.work_spec.name)
-        return spliced_list([head + attempt.work_unit.item for attempt in attempts])
+            return Encoded(b"".join((PAIR, head, handout.units[0][1], NULL)))
+        return spliced_list([head + entry for _, entry, _ in handout.units])
 
 
 GET_WORK_OPTIONS = options(lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from goordinate.cborrpc.decode import opaque_item
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
-from goordinate.coordinate.api import Attempt, Namespace
+from goordinate.coordinate.api import Held, Namespace
 from goordinate.coordinate.errors import NoSuchWorker
-from goordinate.coordinate.lifecycle import PENDING
 from goordinate.coordinate.names import Name, identity
 from goordinate.jobserver.answers import DONE, NULL, message
 from goordinate.jobserver.options import hashable, name, number, optional_name
@@ -69,10 +67,8 @@ class WorkerCalls:
 
     def worker_unregister(self, worker_id: Name) -> object:
         """The worker is gone."""
-        worker = self._namespace.find_worker(worker_id)
-        if worker is None:
+        if not self._namespace.deactivate_worker(worker_id):
             return False, message(NoSuchWorker(worker_id))
-        worker.deactivate()
         return DONE
 
     def list_worker_modes(self) -> object:
@@ -81,8 +77,10 @@ class WorkerCalls:
 
     def get_worker_info(self, worker_id: Name) -> object:
         """What the worker said of itself with its last heartbeat."""
-        worker = self._namespace.find_worker(worker_id)
-        return None if worker is None else Encoded(worker.data or NULL), None
+        worker = self._namespace.get_worker(worker_id)
+        if worker is None or not worker.active:
+            return None, None
+        return Encoded(worker.data or NULL), None
 
     def mode_counts(self) -> object:
         """{mode: number of live workers}."""
@@ -98,31 +96,22 @@ class WorkerCalls:
     def get_child_work_units(self, worker_id: Name) -> object:
         """{child id: [what it holds, ..]} of the live children of a worker."""
         held = {
-            child.name: list(_held(child.active_attempts()))
-            for child in self._namespace.children(worker_id)
+            child: list(map(_held, units))
+            for child, units in self._namespace.held_by_children(worker_id)
         }
         return held, None
 
     def worker_stats(self) -> object:
         """How many workers there are; no pair."""
-        live = len(self._namespace.workers())
-        return {
-            b"num_workers": live,
-            b"num_children": self._namespace.parents_count(),
-            b"num_expirable": live,
-        }
+        live, parents = self._namespace.count_workers()
+        return {b"num_workers": live, b"num_children": parents, b"num_expirable": live}
 
 
-def _held(attempts: Iterable[Attempt]) -> Iterator[dict[bytes, object]]:
-    for attempt in attempts:
-        unit = attempt.work_unit
-        state = unit.state
-        if state.status != PENDING:
-            continue  # the lease has ended since the list was made
-        yield {
-            b"work_spec_name": unit.work_spec.name,
-            b"work_unit_key": unit.name,
-            b"work_unit_data": Encoded(state.data),
-            b"worker_id": state.worker_name,
-            b"expires": state.expiration,
-        }
+def _held(held: Held) -> dict[bytes, object]:
+    return {
+        b"work_spec_name": held.work_spec,
+        b"work_unit_key": held.unit.name,
+        b"work_unit_data": Encoded(held.unit.data),
+        b"worker_id": held.unit.worker_name,
+        b"expires": held.unit.expiration,
+    }

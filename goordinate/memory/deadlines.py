@@ -17,9 +17,9 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class Deadlines(Generic[Item]):
-    """Items, each with the one time at which it is due (Unix time, seconds)."""
+    """Items, each with the one moment of the backend's clock at which it is due (seconds)."""
 
-    __slots__ = ("_buckets", "_opened", "_order", "_second", "_seconds", "next")
+    __slots__ = ("_buckets", "_opened", "_order", "_second", "_seconds", "next", "now")
 
     def __init__(self) -> None:
         self._buckets: dict[int, dict[Item, float]] = {}
@@ -27,8 +27,10 @@ class Deadlines(Generic[Item]):
         self._second = -(2**63)  # seconds up to this one have been opened
         self._opened: dict[Item, float] = {}  # what the opened seconds still hold,
         self._order: list[tuple[float, int, Item]] = []  # and its order, latest first
-        #: Nothing is due before this time.
+        #: Nothing is due before this moment.
         self.next = math.inf
+        #: The moment of the operation that is running, or of the last one.
+        self.now = -math.inf
 
     def add(self, item: Item, when: float) -> None:
         """`item` is due at `when`; it must not be in already."""
@@ -54,22 +56,37 @@ class Deadlines(Generic[Item]):
             if not bucket:
                 bucket.clear()  # else it keeps the memory of all that was in it
 
-    def pop_due(self, now: float) -> list[Item]:
-        """Take out what is due at `now`, the earliest first."""
-        due: list[Item] = []
-        seconds, order, opened = self._seconds, self._order, self._opened
-        if seconds and seconds[0] <= now:
-            while seconds and seconds[0] <= now:
-                self._second = heapq.heappop(seconds)
-                bucket = self._buckets.pop(self._second)
-                opened.update(bucket)
-                for item, when in bucket.items():
-                    order.append((-when, id(item), item))
-            order.sort()
+    def due(self, now: float) -> list[Item]:
+        """What is due at `now`, the earliest first; it stays in."""
+        self._open(now)
+        order, opened = self._order, self._opened
+        due: dict[Item, None] = {}  # an item may have left an entry of the same time behind
+        for place in range(len(order) - 1, -1, -1):
+            when, _, item = order[place]
+            if -when > now:
+                break
+            if opened.get(item) == -when:
+                due[item] = None
+        return list(due)
+
+    def passed(self, now: float) -> None:
+        """Drop all that is due at `now`."""
+        order, opened = self._order, self._opened
         while order and -order[-1][0] <= now:
             when, _, item = order.pop()
             if opened.get(item) == -when:
                 del opened[item]
-                due.append(item)
-        self.next = -order[-1][0] if order else seconds[0] if seconds else math.inf
-        return due
+        self.next = -order[-1][0] if order else self._seconds[0] if self._seconds else math.inf
+
+    def _open(self, now: float) -> None:
+        """Put in order the seconds that have come."""
+        seconds, order = self._seconds, self._order
+        if not seconds or seconds[0] > now:
+            return
+        while seconds and seconds[0] <= now:
+            self._second = heapq.heappop(seconds)
+            bucket = self._buckets.pop(self._second)
+            self._opened.update(bucket)
+            for item, when in bucket.items():
+                order.append((-when, id(item), item))
+        order.sort()

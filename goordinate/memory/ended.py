@@ -1,19 +1,18 @@
 """Finished and failed units in the order of their ends, for `archive` to drop the oldest.
 
-Kept only once `archive` has been called with a limit: it costs a finished unit some 50 bytes.
+The order is kept only once `archive` has been called with a limit: it costs a finished unit some
+50 bytes. Times are moments of the backend's clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from goordinate.coordinate.lifecycle import FAILED, FINISHED
-
-ENDED = (FINISHED, FAILED)
+from goordinate.coordinate.states import ENDED
 
 
 class EndedUnits:
-    """Keys by state with the times of their ends (Unix time); the oldest of a state first."""
+    """Keys by state with the moments of their ends; the oldest of a state first."""
 
     __slots__ = ("_ends",)
 

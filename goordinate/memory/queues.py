@@ -15,9 +15,7 @@ from typing import Any
 
 from sortedcontainers import SortedList
 
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
-
-STATES = (AVAILABLE, DELAYED, PENDING, FINISHED, FAILED)
+from goordinate.coordinate.states import AVAILABLE, UNIT_STATES
 
 #: New keys of a state wait unsorted until somebody asks for the order, but no more than these:
 #: sorting them in then takes a millisecond or so, and a pending unit is mostly gone before.
@@ -73,6 +71,14 @@ class KeySet:
         key: bytes = self._sorted.pop(0)
         return key
 
+    def first(self, count: int) -> list[bytes]:
+        """The lowest keys, at most `count` of them, in order."""
+        if self._staged:
+            self._settle()
+        if count == 1 and self._sorted:  # nearly always
+            return [self._sorted[0]]
+        return list(self._sorted.islice(0, count))
+
     def from_key(self, start: bytes) -> Iterator[bytes]:
         """The keys from `start` on, in order."""
         if self._staged:
@@ -92,12 +98,12 @@ class UnitQueues:
 
     def __init__(self) -> None:
         #: How many units each state has.
-        self.counts = dict.fromkeys(STATES, 0)
-        self._plain = {state: KeySet() for state in STATES}
+        self.counts = dict.fromkeys(UNIT_STATES, 0)
+        self._plain = {state: KeySet() for state in UNIT_STATES}
         # Of units with a priority other than 0:
-        self._ranked: dict[int, Any] = {state: SortedList() for state in STATES}
-        self._ranked_keys = {state: KeySet() for state in STATES}
-        self._ranked_counts = dict.fromkeys(STATES, 0)
+        self._ranked: dict[int, Any] = {state: SortedList() for state in UNIT_STATES}
+        self._ranked_keys = {state: KeySet() for state in UNIT_STATES}
+        self._ranked_counts = dict.fromkeys(UNIT_STATES, 0)
 
     def add(self, key: bytes, state: int, priority: float) -> None:
         """A unit comes into `state`."""
@@ -130,6 +136,21 @@ class UnitQueues:
             priority: float = -self._ranked[AVAILABLE][0][0]
             return priority
         return 0 if self.counts[AVAILABLE] else None
+
+    def heads(self, count: int) -> list[bytes]:
+        """The units that run next, in order, at most `count` of them."""
+        if not self._ranked_counts[AVAILABLE]:
+            return self._plain[AVAILABLE].first(count)
+        ranked, plain = self._ranked[AVAILABLE], self._plain[AVAILABLE]
+        before_plain = min(count, ranked.bisect_left((0,)))
+        keys = [key for _, key in ranked.islice(0, before_plain)]
+        if len(keys) < count:
+            keys += plain.first(count - len(keys))
+        if len(keys) < count:
+            keys += [
+                key for _, key in ranked.islice(before_plain, before_plain + count - len(keys))
+            ]
+        return keys
 
     def pop_head(self) -> bytes:
         """Take out the unit that runs next; there must be an available one."""

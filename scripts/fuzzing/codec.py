@@ -30,9 +30,9 @@ from goordinate.cborrpc.decode import (
 from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.coordinate.chaining import chained_units
+from goordinate.coordinate.control import read_dictionary
 from goordinate.coordinate.errors import BadOutput, CoordinateError
 from goordinate.coordinate.new_units import read_new_unit
-from goordinate.coordinate.spec import read_dictionary
 from goordinate.coordinate.unit_data import with_traceback
 from goordinate.jobserver import options, units
 from goordinate.jobserver.locks import lock_paths

@@ -52,7 +52,7 @@ def job_server() -> JobServer:
     clock = Clock()
     clock.step = SECONDS_A_READING
     namespace = MemoryBackend(clock).namespace("")
-    return JobServer(namespace, clock=clock, configuration=dict, stats=dict)
+    return JobServer(namespace, configuration=dict, stats=dict)
 
 
 class Requests:

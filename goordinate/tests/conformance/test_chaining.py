@@ -8,16 +8,9 @@ import pytest
 
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Namespace, WorkSpec
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-    RETRYABLE,
-)
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, RETRYABLE
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import (
     DATA,
@@ -34,13 +27,13 @@ Unit = tuple[Name, object, float, float | None]
 
 
 @pytest.fixture
-def following(namespace: Namespace, spec: WorkSpec) -> WorkSpec:
+def following(namespace: Queue, spec: WorkSpec) -> WorkSpec:
     """The work spec that gets the output of `spec`."""
     define(namespace, b"spec", then=b"next")
     return define(namespace, b"next")
 
 
-def finish(namespace: Namespace, spec: WorkSpec, data: bytes) -> None:
+def finish(namespace: Queue, spec: WorkSpec, data: bytes) -> None:
     """Add a unit, take it and finish it with this data."""
     add(spec, b"unit")
     take(namespace, work_specs=[spec.name]).finish(data)
@@ -110,7 +103,7 @@ SHAPES: dict[str, tuple[Any, list[Unit]]] = {
 @pytest.mark.parametrize(("output", "expected"), SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("key", [b"output", "output"])
 def test_every_shape(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     following: WorkSpec,
     clock: Clock,
@@ -119,7 +112,7 @@ def test_every_shape(
     expected: list[Unit],
 ) -> None:
     finish(namespace, spec, dumps({b"a": 1, key: output, b"z": 2}))
-    assert chained(following, clock.time) == expected
+    assert chained(following, clock.now) == expected
     assert spec.count_work_units() == {FINISHED: 1}
 
 
@@ -146,7 +139,7 @@ BAD: dict[str, Any] = {
 @pytest.mark.parametrize("output", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("way", ["attempt", "update"])
 def test_bad_output_adds_nothing_and_the_unit_is_finished(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec, output: object, way: str
+    namespace: Queue, spec: WorkSpec, following: WorkSpec, output: object, way: str
 ) -> None:
     data = dumps({b"output": output})
     if way == "attempt":
@@ -161,14 +154,14 @@ def test_bad_output_adds_nothing_and_the_unit_is_finished(
 
 @pytest.mark.parametrize("data", [{}, [b"output"], b"output", None, {b"outputs": [b"a"]}])
 def test_data_without_output(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec, data: object
+    namespace: Queue, spec: WorkSpec, following: WorkSpec, data: object
 ) -> None:
     finish(namespace, spec, dumps(data))
     assert following.count_work_units() == {}
 
 
 def test_data_is_cut_out_as_it_stands(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec
+    namespace: Queue, spec: WorkSpec, following: WorkSpec
 ) -> None:
     # {_ text "output": [_ tuple(bytes "k" with a long head, an odd item)]}
     odd = bytes.fromhex("bf 6161 1800 fa3f800000 d82550" + "07" * 16 + "ff")
@@ -200,7 +193,7 @@ class TestWhen:
     )
     def test_effective_data(
         self,
-        namespace: Namespace,
+        namespace: Queue,
         spec: WorkSpec,
         following: WorkSpec,
         first: bytes,
@@ -216,7 +209,7 @@ class TestWhen:
         assert listed(following) == expected
 
     def test_only_a_finish_chains(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"unit")
         for end in ("expire", "retry", "fail"):
@@ -225,7 +218,7 @@ class TestWhen:
         assert following.count_work_units() == {}
 
     def test_then_as_it_is_at_the_end_counts(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         add(spec, b"unit")
         attempt = take(namespace)
@@ -235,23 +228,23 @@ class TestWhen:
         assert listed(other) == [b"a"]
         assert listed(following) == []
 
-    def test_a_next_spec_that_is_missing(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_a_next_spec_that_is_missing(self, namespace: Queue, spec: WorkSpec) -> None:
         define(namespace, b"spec", then=b"none")
         finish(namespace, spec, self.OUTPUT)
         assert spec.count_work_units() == {FINISHED: 1}
 
-    def test_without_then(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_without_then(self, namespace: Queue, spec: WorkSpec) -> None:
         finish(namespace, spec, self.OUTPUT)
         assert namespace.summarize() == [("", b"spec", FINISHED, 1)]
 
     def test_what_is_chained_is_handed_out(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         assert request(namespace) == []
         finish(namespace, spec, self.OUTPUT)
         assert request(namespace, work_specs=["next"]) == [b"a"]
 
-    def test_into_itself(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_into_itself(self, namespace: Queue, spec: WorkSpec) -> None:
         define(namespace, b"spec", then=b"spec")
         finish(namespace, spec, dumps({b"output": [(b"unit", 5), b"more"]}))
         assert spec.count_work_units() == {AVAILABLE: 2}
@@ -264,7 +257,7 @@ class TestAgain:
 
     @pytest.mark.parametrize("status", [FINISHED, FAILED, AVAILABLE])
     def test_one_that_is_done_runs_again(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec, status: int
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec, status: int
     ) -> None:
         unit = add_one(following, b"a", priority=5)
         following.update_work_unit(b"a", status=status)
@@ -272,7 +265,7 @@ class TestAgain:
         assert (unit.status, unit.name, unit.data) == (AVAILABLE, b"a", b"\x07")
 
     def test_a_pending_one_is_left_to_its_worker_by_an_attempt(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         unit = add_one(following, b"a")
         attempt = take(namespace, b"other")
@@ -283,7 +276,7 @@ class TestAgain:
         assert unit.data == b"\x07"
 
     def test_a_pending_one_is_taken_from_its_worker_by_an_update(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         unit = add_one(following, b"a")
         attempt = take(namespace, b"other")
@@ -302,21 +295,21 @@ class TestPriority:
         spec.update_work_unit(b"unit", status=FINISHED)
         assert [unit.priority for unit in following.list_work_units()] == [9, 5, 0]
 
-    def test_not_inherited(self, namespace: Namespace, spec: WorkSpec, following: WorkSpec) -> None:
+    def test_not_inherited(self, namespace: Queue, spec: WorkSpec, following: WorkSpec) -> None:
         add(spec, b"unit", data=self.OUTPUT, priority=9)
         take(namespace).finish()
         assert [unit.priority for unit in following.list_work_units()] == [0, 5, 0]
 
 
 def test_a_delay_begins_with_the_end(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec, clock: Clock
+    namespace: Queue, spec: WorkSpec, following: WorkSpec, clock: Clock
 ) -> None:
     add(spec, b"unit")
     attempt = take(namespace, lease=1000)
     clock.advance(100)
     attempt.finish(dumps({b"output": [(b"a", 1, {b"delay": 90})]}))
     assert following.count_work_units() == {DELAYED: 1}
-    assert following.work_unit(b"a").not_before == clock.time + 90
+    assert following.work_unit(b"a").not_before == clock.now + 90
     clock.advance(89)
     assert request(namespace) == []
     clock.advance(1)

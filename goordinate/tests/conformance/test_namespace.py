@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from goordinate.coordinate.api import Backend, Namespace, Summary, WorkSpec
-from goordinate.coordinate.errors import Gone, NoSuchWorkSpec
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FINISHED, PENDING
+from goordinate.coordinate.api import Backend, Summary
+from goordinate.coordinate.errors import Gone, NoSuchAttempt, NoSuchWorkSpec
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FINISHED, PENDING
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import (
     DATA,
@@ -17,6 +18,7 @@ from goordinate.tests.conformance.steps import (
     add_one,
     define,
     names,
+    open_namespace,
     request,
     take,
 )
@@ -25,14 +27,14 @@ from goordinate.tests.conformance.steps import (
 def test_a_namespace_is_made_when_asked_for(backend: Backend) -> None:
     assert backend.namespaces() == []
     for name in ("b", "", "a"):
-        assert backend.namespace(name).name == name
-    define(backend.namespace("a"), b"spec")
-    assert names(backend.namespace("a").list_work_specs()[0]) == [b"spec"]
+        assert open_namespace(backend, name).name == name
+    define(open_namespace(backend, "a"), b"spec")
+    assert names(open_namespace(backend, "a").list_work_specs()[0]) == [b"spec"]
     assert [namespace.name for namespace in backend.namespaces()] == ["", "a", "b"]
 
 
 def test_namespaces_share_nothing(backend: Backend) -> None:
-    one, other = backend.namespace("one"), backend.namespace("other")
+    one, other = open_namespace(backend, "one"), open_namespace(backend, "other")
     add(define(one, b"spec", weight=3), b"unit")
     define(other, b"spec")
     one.worker(b"worker")
@@ -45,7 +47,7 @@ def test_namespaces_share_nothing(backend: Backend) -> None:
 
 def test_summaries_count_without_zeros(backend: Backend) -> None:
     assert backend.summarize() == []
-    one, other = backend.namespace("one"), backend.namespace("other")
+    one, other = open_namespace(backend, "one"), open_namespace(backend, "other")
     define(one, b"empty")
     add(define(one, "text"), b"a", b"b", b"c")
     add(define(other, b"later"), b"a", delay=10)
@@ -85,7 +87,7 @@ class TestListing:
     )
     def test_pages(
         self,
-        namespace: Namespace,
+        namespace: Queue,
         start: Name | None,
         limit: int | None,
         expected: list[Name],
@@ -96,7 +98,7 @@ class TestListing:
         specs, after = namespace.list_work_specs(start, limit)
         assert (names(specs), after) == (expected, following)
 
-    def test_pages_together_are_the_whole(self, namespace: Namespace) -> None:
+    def test_pages_together_are_the_whole(self, namespace: Queue) -> None:
         expected = [b"spec %02d" % number for number in range(25)]
         for name in reversed(expected):
             define(namespace, name)
@@ -111,7 +113,7 @@ class TestListing:
 class TestDeletingSpecs:
     """destroy_work_spec and clear take units and attempts with them."""
 
-    def test_a_destroyed_spec_is_gone(self, namespace: Namespace) -> None:
+    def test_a_destroyed_spec_is_gone(self, namespace: Queue) -> None:
         for name in (b"kept", b"spec"):
             add(define(namespace, name), b"a", b"b")
         attempt = take(namespace, work_specs=[b"spec"])
@@ -139,7 +141,7 @@ class TestDeletingSpecs:
         assert request(namespace, 9) == [b"a", b"b"]
         assert request(namespace, 9, work_specs=[b"spec"]) == []
 
-    def test_a_spec_of_the_same_name_begins_anew(self, namespace: Namespace) -> None:
+    def test_a_spec_of_the_same_name_begins_anew(self, namespace: Queue) -> None:
         old = define(namespace, b"spec", weight=3)
         add(old, b"unit")
         attempt = take(namespace)
@@ -149,13 +151,11 @@ class TestDeletingSpecs:
         assert new.name == "spec"
         assert new.control.weight == 20
         assert new.count_work_units() == {AVAILABLE: 1}
-        with pytest.raises(NoSuchWorkSpec):
+        with pytest.raises(NoSuchAttempt):
             attempt.finish()
         assert new.work_unit(b"unit").status == AVAILABLE
 
-    def test_leases_of_a_destroyed_spec_end_quietly(
-        self, namespace: Namespace, clock: Clock
-    ) -> None:
+    def test_leases_of_a_destroyed_spec_end_quietly(self, namespace: Queue, clock: Clock) -> None:
         spec = define(namespace, b"spec", continuous=True, interval=5)
         add(spec, b"a", b"b", delay=50)
         take(namespace)
@@ -164,7 +164,7 @@ class TestDeletingSpecs:
         assert namespace.summarize() == []
         assert request(namespace) == []
 
-    def test_clear(self, namespace: Namespace) -> None:
+    def test_clear(self, namespace: Queue) -> None:
         assert namespace.clear() == 0
         for name in (b"a", b"b", b"c"):
             add(define(namespace, name), b"unit")
@@ -176,14 +176,14 @@ class TestDeletingSpecs:
         assert request(namespace) == [b"unit"]
 
     @pytest.mark.parametrize("name", [b"none", "none", b""])
-    def test_unknown_specs(self, namespace: Namespace, name: Name) -> None:
+    def test_unknown_specs(self, namespace: Queue, name: Name) -> None:
         for use in (namespace.work_spec, namespace.destroy_work_spec):
             with pytest.raises(NoSuchWorkSpec) as caught:
                 use(name)
             assert caught.value.name == name
 
 
-def uses(namespace: Namespace, spec: WorkSpec) -> dict[str, Callable[[], object]]:
+def uses(namespace: Queue, spec: WorkSpec) -> dict[str, Callable[[], object]]:
     """Every use of what is in a namespace, but for those that make something of it."""
     unit = add_one(spec, b"unit")
     attempt = take(namespace)
@@ -219,7 +219,7 @@ def uses(namespace: Namespace, spec: WorkSpec) -> dict[str, Callable[[], object]
         "spec.update_work_unit": lambda: spec.update_work_unit(b"unit", status=FINISHED),
         "spec.archive": lambda: spec.archive(0, None),
         "unit.name": lambda: unit.name,
-        "unit.item": lambda: unit.item,
+        "unit.entry": lambda: unit.entry,
         "unit.data": lambda: unit.data,
         "unit.status": lambda: unit.status,
         "unit.priority": lambda: unit.priority,
@@ -253,19 +253,19 @@ class TestDestroy:
     """destroy removes a namespace with all that is in it."""
 
     def test_it_is_removed_and_begins_anew(self, backend: Backend) -> None:
-        doomed, kept = backend.namespace("doomed"), backend.namespace("kept")
+        doomed, kept = open_namespace(backend, "doomed"), open_namespace(backend, "kept")
         for namespace in (doomed, kept):
             add(define(namespace, b"spec"), b"unit")
             namespace.worker(b"worker")
         doomed.destroy()
         assert [namespace.name for namespace in backend.namespaces()] == ["kept"]
         assert {summary.namespace for summary in backend.summarize()} == {"kept"}
-        anew = backend.namespace("doomed")
+        anew = open_namespace(backend, "doomed")
         assert anew.list_work_specs() == ([], None)
         assert anew.workers() == []
         assert request(kept) == [b"unit"]
 
-    def test_every_use_of_it_raises_gone(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_every_use_of_it_raises_gone(self, namespace: Queue, spec: WorkSpec) -> None:
         calls = uses(namespace, spec)
         namespace.destroy()
         silent = []

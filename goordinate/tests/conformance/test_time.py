@@ -7,25 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, Namespace, WorkSpec
 from goordinate.coordinate.errors import LostLease, NotPending
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    EXPIRED,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
-from goordinate.tests.conformance.clock import START, Clock
-from goordinate.tests.conformance.steps import (
-    DATA,
-    add,
-    add_one,
-    listed,
-    request,
-    take,
-)
+from goordinate.coordinate.handles import Attempt, Queue, WorkSpec, WorkUnit
+from goordinate.coordinate.states import AVAILABLE, DELAYED, EXPIRED, FAILED, FINISHED, PENDING
+from goordinate.tests.conformance.clock import UNIX_START, Clock
+from goordinate.tests.conformance.steps import DATA, add, add_one, define, listed, request, take
 
 
 class World:
@@ -33,7 +19,7 @@ class World:
 
     SECONDS = 60.0
 
-    def __init__(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def __init__(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         self.namespace, self.spec, self.clock = namespace, spec, clock
 
     def leased(self) -> Attempt:
@@ -46,7 +32,7 @@ class World:
 
 
 @pytest.fixture
-def world(namespace: Namespace, spec: WorkSpec, clock: Clock) -> World:
+def world(namespace: Queue, spec: WorkSpec, clock: Clock) -> World:
     """An empty spec at the start of time."""
     return World(namespace, spec, clock)
 
@@ -73,8 +59,8 @@ LEASE_SHOWS: dict[str, tuple[Callable[[World, Attempt], object], object, object]
     "delete pending": (lambda w, a: w.spec.delete_work_units(statuses=[PENDING]), 1, 0),
     "status": (lambda w, a: a.work_unit.status, PENDING, AVAILABLE),
     "data": (lambda w, a: a.work_unit.data, dumps(2), DATA),
-    "item": (lambda w, a: a.work_unit.item, b"\x44unit\x02", b"\x44unit" + DATA),
-    "expiration": (lambda w, a: a.work_unit.expiration, START + 60, None),
+    "item": (lambda w, a: a.work_unit.entry, b"\x44unit\x02", b"\x44unit" + DATA),
+    "expiration": (lambda w, a: a.work_unit.expiration, UNIX_START + 60, None),
     "worker name": (lambda w, a: a.work_unit.worker_name, b"worker", None),
     "active attempt": (lambda w, a: a.work_unit.active_attempt == a, True, False),
     "attempt status": (lambda w, a: a.status, PENDING, EXPIRED),
@@ -86,15 +72,18 @@ LEASE_SHOWS: dict[str, tuple[Callable[[World, Attempt], object], object, object]
     "retry": (lambda w, a: outcome(a.retry), None, NotPending),
     "expire": (lambda w, a: outcome(a.expire), None, None),
     "update, then status": (
-        lambda w, a: (
-            w.spec.update_work_unit(b"unit", lease=100),
-            a.work_unit.status,
-        )[1],
+        lambda w, a: updated(w.spec, a.work_unit).status,
         PENDING,
         AVAILABLE,
     ),
     "add, then status": (lambda w, a: add_one(w.spec, b"unit").status, PENDING, AVAILABLE),
 }
+
+
+def updated(spec: WorkSpec, unit: WorkUnit) -> WorkUnit:
+    """A unit after its lease was asked to be longer."""
+    spec.update_work_unit(b"unit", lease=100)
+    return unit
 
 
 @pytest.mark.parametrize("call", LEASE_SHOWS)
@@ -118,7 +107,7 @@ DELAY_SHOWS: dict[str, tuple[Callable[[World], object], object, object]] = {
     "request": (lambda w: request(w.namespace), [], [b"unit"]),
     "delete": (lambda w: w.spec.delete_work_units(statuses=[DELAYED]), 1, 0),
     "status": (lambda w: w.spec.work_unit(b"unit").status, DELAYED, AVAILABLE),
-    "not before": (lambda w: w.spec.work_unit(b"unit").not_before, START + 50, None),
+    "not before": (lambda w: w.spec.work_unit(b"unit").not_before, UNIX_START + 50, None),
 }
 
 
@@ -134,7 +123,7 @@ def test_the_end_of_a_delay(world: World, call: str, seconds: float, over: int) 
 class TestLease:
     """Ends of leases, one by one."""
 
-    def test_each_in_its_time(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_each_in_its_time(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         ends = {b"%02d" % number: 10 + (number * 7) % 20 * 0.25 for number in range(20)}
         add(spec, *ends)
         for name, end in ends.items():
@@ -146,7 +135,7 @@ class TestLease:
             clock.advance(0.25)
 
     def test_what_is_left_of_the_attempt(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = add_one(spec, b"unit")
         attempt = take(namespace, lease=10)
@@ -154,13 +143,13 @@ class TestLease:
         clock.advance(10)
         assert (attempt.status, attempt.data) == (EXPIRED, dumps(2))
         assert attempt.end_time is not None
-        assert attempt.end_time >= START + 10
+        assert attempt.end_time >= UNIX_START + 10
         again = take(namespace, b"other")
         assert (again.data, unit.attempts) == (DATA, [attempt, again])
 
     @pytest.mark.parametrize("status", [FINISHED, FAILED])
     def test_a_unit_that_is_done_does_not_come_back(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, status: int
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, status: int
     ) -> None:
         unit = add_one(spec, b"unit")
         take(namespace, lease=10)
@@ -169,7 +158,7 @@ class TestLease:
         assert unit.status == status
         assert request(namespace) == []
 
-    def test_a_lease_moved_nearer(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_a_lease_moved_nearer(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         unit = add_one(spec, b"unit")
         attempt = take(namespace, lease=1000)
         clock.advance(10)
@@ -179,14 +168,14 @@ class TestLease:
 
     @pytest.mark.parametrize("lease", [0, -10])
     def test_a_lease_without_length_is_over_at_once(
-        self, namespace: Namespace, spec: WorkSpec, lease: float
+        self, namespace: Queue, spec: WorkSpec, lease: float
     ) -> None:
         add(spec, b"unit")
         assert take(namespace, lease=lease).status == EXPIRED
         assert spec.count_work_units() == {AVAILABLE: 1}
 
     def test_a_clock_that_goes_back_does_no_harm(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"a", b"b", b"c")
         take(namespace, lease=10)
@@ -204,7 +193,7 @@ class TestOneMoment:
     """An operation happens at one moment, even if time passes while it runs."""
 
     @pytest.fixture
-    def attempt(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> Attempt:
+    def attempt(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> Attempt:
         """An attempt whose lease ends between the next reading of the clock and the one after."""
         add(spec, b"unit")
         attempt = take(namespace, lease=15)
@@ -219,23 +208,74 @@ class TestOneMoment:
     def test_the_end_of_an_attempt(self, attempt: Attempt, clock: Clock, call: str) -> None:
         getattr(attempt, call)()
         clock.step = 0
-        assert attempt.end_time == START + 10
+        assert attempt.end_time == UNIX_START + 10
         assert attempt.work_unit.attempts == [attempt]
 
     def test_renew(self, attempt: Attempt, clock: Clock) -> None:
         attempt.renew(30)
         clock.step = 0
-        assert (attempt.status, attempt.expiration_time) == (PENDING, START + 40)
+        assert (attempt.status, attempt.expiration_time) == (PENDING, UNIX_START + 40)
 
     def test_clear(self, attempt: Attempt, clock: Clock) -> None:
         attempt.work_unit.clear_active_attempt()
         clock.step = 0
         assert (attempt.status, attempt.work_unit.attempts) == (PENDING, [attempt])
 
-    def test_request(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_request(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         add(spec, b"a", b"b", b"c", b"d")
         clock.step = 10
         attempts = namespace.request_attempts(b"worker", count=4, lease=1000)
         clock.step = 0
-        assert {attempt.start_time for attempt in attempts} == {START + 10}
-        assert {attempt.expiration_time for attempt in attempts} == {START + 1010}
+        assert {attempt.start_time for attempt in attempts} == {UNIX_START + 10}
+        assert {attempt.expiration_time for attempt in attempts} == {UNIX_START + 1010}
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+class TestWallClock:
+    """Somebody sets the wall clock: what waits ends on time, and is shown by the new time."""
+
+    def test_leases(self, namespace: Queue, spec: WorkSpec, clock: Clock, step: float) -> None:
+        unit = add_one(spec, b"unit")
+        attempt = take(namespace, lease=60)
+        assert unit.expiration == UNIX_START + 60
+        clock.set_wall_clock(step)
+        start, end = UNIX_START + step, UNIX_START + step + 60
+        assert (unit.status, unit.expiration) == (PENDING, end)
+        assert (attempt.start_time, attempt.expiration_time) == (start, end)
+        clock.advance(59.5)
+        assert unit.status == PENDING
+        clock.advance(0.5)
+        assert unit.status == AVAILABLE
+        assert attempt.end_time == end
+
+    def test_delays_and_lives(
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, step: float
+    ) -> None:
+        unit = add_one(spec, b"unit", delay=60)
+        namespace.heartbeat(b"worker", mode=b"RUN", data=None, lifetime=60, parent=None)
+        clock.set_wall_clock(step)
+        clock.advance(59.5)
+        assert request(namespace) == []
+        assert unit.not_before == clock.now + 0.5
+        worker = namespace.find_worker(b"worker")
+        assert worker is not None
+        assert (worker.last_update, worker.expiration) == (clock.now - 59.5, clock.now + 0.5)
+        clock.advance(0.5)
+        assert namespace.find_worker(b"worker") is None
+        assert request(namespace) == [b"unit"]
+
+    def test_intervals(self, namespace: Queue, clock: Clock, step: float) -> None:
+        define(namespace, b"made up", continuous=True, interval=60)
+        assert request(namespace) == [b"%.6f" % UNIX_START]
+        clock.set_wall_clock(step)
+        clock.advance(59.5)
+        assert request(namespace) == []
+        clock.advance(0.5)
+        assert request(namespace) == [b"%.6f" % clock.now]
+
+    def test_age(self, spec: WorkSpec, clock: Clock, step: float) -> None:
+        add(spec, b"unit")
+        spec.update_work_unit(b"unit", status=FINISHED)
+        clock.set_wall_clock(step)
+        clock.advance(60)
+        assert [spec.archive(None, age) for age in (60, 59.5)] == [0, 1]

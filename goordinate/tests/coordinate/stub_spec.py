@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from goordinate.coordinate.scheduler import Offer, Scheduler
+from goordinate.coordinate.control import Offer
+from goordinate.coordinate.scheduler import Scheduler
 
 
 @dataclass(eq=False)

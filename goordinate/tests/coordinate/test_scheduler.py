@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goordinate.coordinate.control import Offer
 from goordinate.coordinate.graph import classify
-from goordinate.coordinate.scheduler import FILTERS_KEPT, Offer, Scheduler
+from goordinate.coordinate.scheduler import FILTERS_KEPT, Scheduler
 from goordinate.tests.coordinate.stub_spec import (
     StubSpec,
     Tickets,

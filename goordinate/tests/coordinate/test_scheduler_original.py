@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+from goordinate.coordinate.control import Offer
 from goordinate.coordinate.graph import Graph, classify
-from goordinate.coordinate.scheduler import Offer, Scheduler
+from goordinate.coordinate.scheduler import Scheduler
 from goordinate.tests.coordinate.stub_spec import StubSpec, Tickets, answers, chances
 from goordinate.tests.original import original_python
 

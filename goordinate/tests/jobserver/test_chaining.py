@@ -7,14 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from goordinate.tests.jobserver.rpc import (
-    AVAILABLE,
-    DONE,
-    FAILED,
-    FINISHED,
-    PENDING,
-    Rpc,
-)
+from goordinate.tests.jobserver.rpc import AVAILABLE, DONE, FAILED, FINISHED, PENDING, Rpc
 
 ID = UUID(int=7)
 

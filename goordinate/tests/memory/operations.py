@@ -17,20 +17,15 @@ from hypothesis.stateful import (
 )
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, new_work_unit
+from goordinate.coordinate.control import PAUSED, RUNNABLE
 from goordinate.coordinate.errors import CoordinateError, NoSuchWorkSpec
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
+from goordinate.coordinate.handles import Attempt, Queue, WorkSpec
 from goordinate.coordinate.names import Name, identity
-from goordinate.coordinate.spec import PAUSED, RUNNABLE
+from goordinate.coordinate.new_units import new_work_unit
+from goordinate.coordinate.records import Record, expand
+from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED, PENDING, UNIT_STATES
 from goordinate.memory import MemoryBackend
-from goordinate.memory.queues import STATES
-from goordinate.memory.records import Record, expand
-from goordinate.memory.work_spec import MemoryWorkSpec
+from goordinate.memory.spec import Spec
 from goordinate.tests.conformance.clock import Clock
 
 #: Seconds between two attempts, which are told apart by their start times.
@@ -65,7 +60,7 @@ some_data = st.sampled_from(
         dumps({b"output": 5}),
     ]
 )
-some_statuses = st.frozensets(st.sampled_from(STATES), min_size=1, max_size=3)
+some_statuses = st.frozensets(st.sampled_from(UNIT_STATES), min_size=1, max_size=3)
 numbers = st.integers(0, 10**6)
 
 
@@ -76,7 +71,9 @@ class Operations(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.backend = MemoryBackend(self.clock)
-        self.namespace = self.backend.namespace("")
+        #: The namespace as it is inside, and the handle on it.
+        self.inside = self.backend.namespace("")
+        self.namespace = Queue(self.inside)
         self.attempts: list[Attempt] = []
         #: The finished units as of the last step, and whether that step may free them.
         self.finished: set[Place] = set()
@@ -89,7 +86,7 @@ class Operations(RuleBasedStateMachine):
 
     # --- what is done --------------------------------------------------------------------------
 
-    def spec(self, name: bytes) -> MemoryWorkSpec:
+    def spec(self, name: bytes) -> WorkSpec:
         """The spec of that name, defined again if it was destroyed."""
         try:
             return self.namespace.work_spec(name)
@@ -159,14 +156,10 @@ class Operations(RuleBasedStateMachine):
 
     def offering(self, wanted: list[Name] | None) -> list[bytes]:
         """The specs that have something to give now."""
-        self.namespace.moment()
-        specs, _ = self.namespace.list_work_specs()
         return [
             spec.identity
-            for spec in specs
-            if isinstance(spec, MemoryWorkSpec)
-            and spec.offer() is not None
-            and (not wanted or spec.identity in wanted)
+            for spec in self.specs()
+            if spec.offer() is not None and (not wanted or spec.identity in wanted)
         ]
 
     @precondition(lambda self: self.attempts)
@@ -257,7 +250,7 @@ class Operations(RuleBasedStateMachine):
             left = spec.list_work_units(statuses=[status])
             assert keep is None or len(left) <= keep
             for unit in left:
-                assert age is None or self.clock.time - (unit.expiration or 0) <= age
+                assert age is None or self.clock.now - (unit.expiration or 0) <= age
 
     @rule(name=spec_names)
     def destroy(self, name: bytes) -> None:
@@ -281,17 +274,17 @@ class Operations(RuleBasedStateMachine):
 
     # --- what there is ------------------------------------------------------------------------
 
-    def specs(self) -> list[MemoryWorkSpec]:
-        """The specs as they are."""
-        specs, _ = self.namespace.list_work_specs()
-        return [spec for spec in specs if isinstance(spec, MemoryWorkSpec)]
+    def specs(self) -> list[Spec]:
+        """The specs as they are now."""
+        self.inside.now()
+        return list(self.inside._specs.values())
 
     def units(self) -> dict[Place, Record]:
         """Every unit as it is now."""
         return {
             (spec.identity, key): expand(stored)
             for spec in self.specs()
-            for key, stored in spec.units.items()
+            for key, stored in spec.units.stored.items()
         }
 
     def place(self, attempt: Attempt) -> Place:

@@ -18,10 +18,10 @@ import pytest
 from sortedcontainers import SortedList
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import new_work_unit
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
+from goordinate.coordinate.handles import Queue
+from goordinate.coordinate.new_units import new_work_unit
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
 from goordinate.memory import MemoryBackend
-from goordinate.memory.work_spec import MemoryWorkSpec
 from goordinate.tests.conformance.clock import Clock
 
 UNITS = 20_000
@@ -96,11 +96,10 @@ class World:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.namespace = MemoryBackend(self.clock).namespace("")
+        inside = MemoryBackend(self.clock).namespace("")
+        self.namespace = Queue(inside)
         self.namespace.set_work_spec(dumps({b"name": b"next"}))
-        spec = self.namespace.set_work_spec(dumps({b"name": b"spec", b"then": b"next"}))
-        assert isinstance(spec, MemoryWorkSpec)
-        self.spec = spec
+        self.spec = spec = self.namespace.set_work_spec(dumps({b"name": b"spec", b"then": b"next"}))
         self._numbers = itertools.count()
         data = dumps({})
         spec.add_work_units(
@@ -123,7 +122,9 @@ class World:
             (attempt.finish if number % 5 else attempt.fail)()
         self.attempts = self.attempts[2500:]
         spec.archive(10**6, None)
-        spec.units = Walked(spec.units)
+        #: The units as they are kept.
+        self.units = inside._specs[b"spec"].units
+        self.units.stored = Walked(self.units.stored)
         # All that may wait to be put in order is put in order.
         spec.list_work_units()
 
@@ -203,7 +204,7 @@ ONE_BY_ONE: dict[str, tuple[Callable[[World], object], int]] = {
     "update data": (lambda w: w.spec.update_work_unit(w.name(), data=dumps(1)), 1),
     "add a new one": (lambda w: w.add(w.new()), 1),
     "add one again": (lambda w: w.add(w.name()), 1),
-    "restart one": (lambda w: w.add(w.attempt().work_unit.key, restart=True), 1),
+    "restart one": (lambda w: w.add(w.attempt().id.work_unit, restart=True), 1),
     "prioritize one": (lambda w: w.spec.set_priorities([w.name()], 7), 1),
     "adjust one": (lambda w: w.spec.set_priorities([w.name()], 0.5, add=True), 1),
     "delete one": (lambda w: w.spec.delete_work_units(names=[w.name()]), 1),
@@ -256,13 +257,13 @@ def test_a_page(world: World, query: dict[str, Any], edge: str, at: bytes) -> No
 
 #: Ways to visit every unit, all of which must cost too much, or these tests can't fail.
 SCANS: dict[str, Callable[[World], object]] = {
-    "a loop": lambda w: [key for key in w.spec.units],  # noqa: C416
-    "a loop in C": lambda w: list(w.spec.units),
-    "values in C": lambda w: max(map(len, w.spec.units.values())),
+    "a loop": lambda w: [key for key in w.units.stored],  # noqa: C416
+    "a loop in C": lambda w: list(w.units.stored),
+    "values in C": lambda w: max(map(len, w.units.stored.values())),
     "a copy of the keys": lambda w: set(w.spec.list_work_units()),
-    "a sort": lambda w: sorted(w.spec.units),
-    "a queue": lambda w: list(w.spec.queues.by_key([AVAILABLE], b"")),
-    "a queue in C": lambda w: list(w.spec.queues._plain[AVAILABLE]._sorted),
+    "a sort": lambda w: sorted(w.units.stored),
+    "a queue": lambda w: list(w.units.queues.by_key([AVAILABLE], b"")),
+    "a queue in C": lambda w: list(w.units.queues._plain[AVAILABLE]._sorted),
     "all units listed": lambda w: w.spec.list_work_units(),
 }
 

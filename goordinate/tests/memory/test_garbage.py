@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import NewWorkUnit, new_work_unit
-from goordinate.coordinate.lifecycle import FAILED, FINISHED, PENDING
+from goordinate.coordinate.handles import Queue
+from goordinate.coordinate.new_units import NewWorkUnit, new_work_unit
+from goordinate.coordinate.states import FAILED, FINISHED, PENDING
 from goordinate.memory import MemoryBackend
-from goordinate.memory.work_spec import MemoryWorkSpec
 from goordinate.tests.conformance.clock import Clock
 
 UNITS = 50_000
@@ -28,15 +28,16 @@ def new_units(
     return (new_work_unit(b"unit-%08d" % n, DATA, priority, delay) for n in range(count))
 
 
-class Queue:
+class Filled:
     """A spec, and ways to fill it with units of one kind."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.namespace = MemoryBackend(self.clock).namespace("")
-        spec = self.namespace.set_work_spec(dumps({b"name": b"spec"}))
-        assert isinstance(spec, MemoryWorkSpec)
-        self.spec = spec
+        inside = MemoryBackend(self.clock).namespace("")
+        self.namespace = Queue(inside)
+        self.spec = self.namespace.set_work_spec(dumps({b"name": b"spec"}))
+        #: The units as they are kept.
+        self.stored = inside._specs[b"spec"].units.stored
 
     def waiting(self, count: int) -> None:
         """Units that wait."""
@@ -72,19 +73,19 @@ def collect() -> None:
         gc.collect()
 
 
-@pytest.mark.parametrize("fill", [Queue.waiting, Queue.prioritized, Queue.done, Queue.tried])
-def test_units_are_not_tracked(fill: Callable[[Queue, int], None]) -> None:
-    queue = Queue()
+@pytest.mark.parametrize("fill", [Filled.waiting, Filled.prioritized, Filled.done, Filled.tried])
+def test_units_are_not_tracked(fill: Callable[[Filled, int], None]) -> None:
+    queue = Filled()
     fill(queue, 1000)
     collect()
-    tracked = [stored for stored in queue.spec.units.values() if gc.is_tracked(stored)]
+    tracked = [stored for stored in queue.stored.values() if gc.is_tracked(stored)]
     assert tracked == []
-    assert not any(gc.is_tracked(key) for key in queue.spec.units)
+    assert not any(gc.is_tracked(key) for key in queue.stored)
 
 
-@pytest.mark.parametrize("fill", [Queue.waiting, Queue.done])
-def test_more_units_are_no_more_work_for_the_collector(fill: Callable[[Queue, int], None]) -> None:
-    queue = Queue()
+@pytest.mark.parametrize("fill", [Filled.waiting, Filled.done])
+def test_more_units_are_no_more_work_for_the_collector(fill: Callable[[Filled, int], None]) -> None:
+    queue = Filled()
     fill(queue, 10)
     collect()
     before = len(gc.get_objects())
@@ -98,10 +99,10 @@ def test_more_units_are_no_more_work_for_the_collector(fill: Callable[[Queue, in
 @pytest.mark.parametrize(
     ("fill", "allowed"),
     # Key and item take 50 and 130 bytes, their places in a dictionary and a sorted list 100.
-    [(Queue.waiting, 400), (Queue.prioritized, 700)],
+    [(Filled.waiting, 400), (Filled.prioritized, 700)],
 )
-def test_memory_of_a_unit(fill: Callable[[Queue, int], None], allowed: int) -> None:
-    queue = Queue()
+def test_memory_of_a_unit(fill: Callable[[Filled, int], None], allowed: int) -> None:
+    queue = Filled()
     fill(queue, 10)
     collect()
     tracemalloc.start()
@@ -116,7 +117,7 @@ def test_memory_of_a_unit(fill: Callable[[Queue, int], None], allowed: int) -> N
 
 
 def test_what_is_gone_leaves_nothing_behind() -> None:
-    queue = Queue()
+    queue = Filled()
 
     def come_and_go() -> None:
         queue.done(1000)

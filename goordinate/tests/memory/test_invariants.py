@@ -12,18 +12,12 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from goordinate.coordinate.lifecycle import (
-    ATTEMPTS_KEPT,
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
+from goordinate.coordinate.handles import Worker as Handle
+from goordinate.coordinate.lifecycle import ATTEMPTS_KEPT
 from goordinate.coordinate.names import identity
-from goordinate.memory.queues import STATES
-from goordinate.memory.records import compact, expand
-from goordinate.memory.worker import WORKER_ATTEMPTS_KEPT, MemoryWorker
+from goordinate.coordinate.records import compact, expand
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, UNIT_STATES
+from goordinate.memory.workers import WORKER_ATTEMPTS_KEPT, Worker
 from goordinate.tests.memory.operations import Operations
 
 
@@ -33,42 +27,46 @@ class Machine(Operations):
     @invariant()
     def each_unit_is_in_one_queue_and_counted(self) -> None:
         for spec in self.specs():
-            states = {key: expand(stored)[1] for key, stored in spec.units.items()}
-            for state in STATES:
+            states = {key: expand(stored)[1] for key, stored in spec.units.stored.items()}
+            for state in UNIT_STATES:
                 keys = sorted(key for key in states if states[key] == state)
-                assert list(spec.queues.by_key([state], b"")) == keys
-                assert sorted(spec.queues.by_priority([state], b"")) == keys
-                assert spec.queues.counts[state] == len(keys)
+                assert list(spec.units.queues.by_key([state], b"")) == keys
+                assert sorted(spec.units.queues.by_priority([state], b"")) == keys
+                assert spec.units.queues.counts[state] == len(keys)
             order = [
-                (-expand(spec.units[key])[2], key) for key in spec.queues.by_priority(STATES, b"")
+                (-expand(spec.units.stored[key])[2], key)
+                for key in spec.units.queues.by_priority(UNIT_STATES, b"")
             ]
             assert order == sorted(order)
-            counts = Counter(states.values()) + Counter(spec._archived)
-            assert spec.count_work_units() == counts
+            counts = Counter(states.values()) + Counter(dict(spec.record.archived))
+            assert spec.counts() == counts
 
     @invariant()
     def a_unit_is_kept_in_its_smallest_form(self) -> None:
         for spec in self.specs():
-            for stored in spec.units.values():
+            for stored in spec.units.stored.values():
                 record = expand(stored)
                 assert stored == compact(record)
                 past = record[7]
                 assert len(past) + (record[5] is not None) <= ATTEMPTS_KEPT
                 assert record[1] in (PENDING, FINISHED, FAILED) or record[5] is None
+                numbers = [attempt[5] for attempt in past] + [record[9]] * (record[5] is not None)
+                assert numbers == sorted(set(numbers))
+                assert max(numbers, default=0) <= spec.units.highest_number
 
     @invariant()
     def what_ends_is_in_the_deadlines_and_nothing_else(self) -> None:
         expected: dict[Any, float] = {}
         for spec in self.specs():
-            for key, stored in spec.units.items():
+            for key, stored in spec.units.stored.items():
                 record = expand(stored)
                 if record[1] in (PENDING, DELAYED) and record[3] is not None:
-                    expected[spec, key] = record[3]
-            if spec._next_continuous > self.clock.time:
-                expected[spec, None] = spec._next_continuous
-        for worker in self.namespace._live.values():
-            expected[worker, None] = worker.expiration
-        deadlines = self.namespace.deadlines
+                    expected[spec.identity, key] = record[3]
+            if spec.record.next_made_up > self.clock.time:
+                expected[spec.identity, None] = spec.record.next_made_up
+        for key, worker in self.inside._workers._live.items():
+            expected[None, key] = worker.record.expiration
+        deadlines = self.inside._deadlines
         waiting = dict(deadlines._opened)
         for bucket in deadlines._buckets.values():
             assert not waiting.keys() & bucket.keys()
@@ -82,43 +80,45 @@ class Machine(Operations):
     def workers_hold_what_is_pending(self) -> None:
         held = {
             identity(name): list(worker.held)
-            for name, worker in self.namespace._workers.items()
+            for name, worker in self.inside._workers._known.items()
             if worker.held
         }
         expected: dict[bytes, list[Any]] = {}
         for spec in self.specs():
-            for key, stored in spec.units.items():
+            for key, stored in spec.units.stored.items():
                 record = expand(stored)
                 if record[1] == PENDING and record[4] is not None:
-                    expected.setdefault(identity(record[4]), []).append((spec, key))
+                    expected.setdefault(identity(record[4]), []).append((spec.identity, key))
         assert held.keys() == expected.keys()
         for name, places in held.items():
             assert set(places) == set(expected[name])
-        for worker in self.namespace._workers.values():
-            self.check_worker(worker)
+        for known in self.inside._workers._known.values():
+            self.check_worker(known, Handle(self.inside, known.name))
 
-    def check_worker(self, worker: MemoryWorker) -> None:
+    def check_worker(self, known: Worker, worker: Handle) -> None:
         """A worker tells of itself what the namespace tells of it."""
         active = worker.active_attempts()
         assert {attempt.status for attempt in active} <= {PENDING}
-        assert len(active) == len(worker.held)
+        assert len(active) == len(known.held)
         every = worker.all_attempts()
         assert set(active) <= set(every)
         assert len(set(every)) == len(every) <= WORKER_ATTEMPTS_KEPT + len(active)
         for attempt in every:
             assert attempt in attempt.work_unit.attempts
-        live = worker.identity in self.namespace._live
+        workers, name = self.inside._workers, identity(known.name)
+        live = name in workers._live
         assert worker.active is live
-        assert (worker.identity in self.namespace._inactive) is not (live or bool(worker.held))
-        parent = worker.parent_name
-        assert live <= (parent is None or worker in self.namespace.children(parent))
+        assert (name in workers._inactive) is not (live or bool(known.held))
+        parent = worker.parent
+        assert live <= (parent is None or worker in parent.children())
 
     @invariant()
     def children_are_live_and_know_their_parent(self) -> None:
-        for parent, children in self.namespace._children.items():
+        workers = self.inside._workers
+        for parent, children in workers._children.items():
             assert children
             for child in children:
-                known = self.namespace._live[child].parent_name
+                known = workers._live[child].record.parent
                 assert known is not None
                 assert identity(known) == parent
 

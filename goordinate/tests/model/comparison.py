@@ -44,9 +44,7 @@ def job_server(clock: SettableClock) -> JobServer:
     namespace = MemoryBackend(clock).namespace("")
     # So that a sequence that has failed fails again, and can be made shorter.
     namespace._scheduler._rng = random.Random(0)
-    return JobServer(
-        namespace, clock=clock, configuration=lambda: CONFIGURATION, stats=lambda: STATS
-    )
+    return JobServer(namespace, configuration=lambda: CONFIGURATION, stats=lambda: STATS)
 
 
 class Comparison(RuleBasedStateMachine):

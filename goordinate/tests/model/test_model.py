@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from goordinate.coordinate import chaining, graph, lifecycle, new_units, scheduler
-from goordinate.coordinate.lifecycle import AVAILABLE, FAILED, FINISHED
-from goordinate.jobserver.locks import LockTree
-from goordinate.memory import work_spec
+from goordinate.coordinate import control, graph, lifecycle, new_units, scheduler
+from goordinate.coordinate.journal import WorkerRecord
+from goordinate.coordinate.locks import LockTree
+from goordinate.coordinate.records import STATUS
+from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED, PENDING
+from goordinate.memory import namespace
+from goordinate.memory.namespace import MemoryNamespace
 from goordinate.memory.queues import UnitQueues
-from goordinate.memory.work_spec import MemoryWorkSpec
-from goordinate.memory.worker import MemoryWorker
 from goordinate.tests.model.calls import CALLS
 from goordinate.tests.model.comparison import SettableClock, job_server
 from goordinate.tests.model.machine import Machine
@@ -45,26 +46,28 @@ Patch = pytest.MonkeyPatch
 
 
 def stays_queued(patch: Patch) -> None:
-    patch.setattr(UnitQueues, "pop_head", lambda self: next(self.by_priority([AVAILABLE], b"")))
+    patch.setattr(UnitQueues, "pop_head", lambda self: None)
 
 
 def lasts(patch: Patch) -> None:
-    due = MemoryWorkSpec.due
+    lapsed = lifecycle.lapsed
     patch.setattr(
-        MemoryWorkSpec, "due", lambda self, key, now: None if key else due(self, key, now)
+        lifecycle,
+        "lapsed",
+        lambda record, now: record if record[STATUS] == PENDING else lapsed(record, now),
     )
 
 
 def lives_on(patch: Patch) -> None:
-    patch.setattr(MemoryWorker, "due", lambda self, key, now: None)
+    patch.setattr(WorkerRecord, "inactive", lambda self: self)
 
 
 def chains_again(patch: Patch) -> None:
-    patch.setitem(lifecycle.CHANGES, (FINISHED, FINISHED), lifecycle.FINISH)
+    patch.setitem(lifecycle.UPDATES, (FINISHED, FINISHED), lifecycle.FINISH)
 
 
 def fails_after_all(patch: Patch) -> None:
-    patch.setitem(lifecycle.CHANGES, (FINISHED, FAILED), lifecycle.FAIL)
+    patch.setitem(lifecycle.UPDATES, (FINISHED, FAILED), lifecycle.FAIL)
 
 
 def lowest_first(patch: Patch) -> None:
@@ -77,78 +80,53 @@ def with_priority_negated(change: Callable[..., None]) -> Callable[..., None]:
 
 
 def unlimited(patch: Patch) -> None:
-    for name in ("offer", "hand_out"):
-        patch.setattr(MemoryWorkSpec, name, without_max_running(getattr(MemoryWorkSpec, name)))
+    for name in ("offer", "how_many"):
+        patch.setattr(control, name, without_max_running(getattr(control, name)))
 
 
-def without_max_running(method: Callable[..., Any]) -> Callable[..., Any]:
-    def call(self: MemoryWorkSpec, *args: Any) -> Any:
-        control = self._control
-        self._control = replace(control, max_running=None)
-        try:
-            return method(self, *args)
-        finally:
-            self._control = control
-
-    return call
+def without_max_running(rule: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda values, *args: rule(replace(values, max_running=None), *args)
 
 
 def prioritized_free(patch: Patch) -> None:
-    change = MemoryWorkSpec.set_priorities
+    change = MemoryNamespace.set_priorities
 
-    def prioritize(self: MemoryWorkSpec, names: list[bytes], *args: Any, **options: Any) -> None:
-        change(self, names, *args, **options)
-        for unit in filter(None, self.get_work_units(names)):
-            self.update_work_unit(unit.name, status=AVAILABLE)
+    def prioritize(self: Any, work_spec: Any, names: list[bytes], *args: Any, **kw: Any) -> None:
+        change(self, work_spec, names, *args, **kw)
+        for unit in filter(None, self.get_work_units(work_spec, names)):
+            self.update_work_unit(work_spec, unit.name, status=AVAILABLE)
 
-    patch.setattr(MemoryWorkSpec, "set_priorities", prioritize)
+    patch.setattr(MemoryNamespace, "set_priorities", prioritize)
 
 
 def still_held(patch: Patch) -> None:
-    add = MemoryWorkSpec.add_work_units
-    patch.setattr(MemoryWorkSpec, "add_work_units", lambda self, units, restart: add(self, units))
-
-
-def not_inherited(patch: Patch) -> None:
-    read = chaining.chained_units
+    add = MemoryNamespace.add_work_units
     patch.setattr(
-        work_spec,
-        "chained_units",
-        lambda data: {
-            key: unit._replace(priority=unit.priority or 0) for key, unit in read(data).items()
-        },
+        MemoryNamespace, "add_work_units", lambda self, spec, units, restart: add(self, spec, units)
     )
 
 
+def not_inherited(patch: Patch) -> None:
+    patch.setattr(namespace, "inheriting", lambda units, priority: units)
+
+
 def not_counted(patch: Patch) -> None:
-    archive = MemoryWorkSpec.archive
+    archive = MemoryNamespace.archive
 
-    def forget(self: MemoryWorkSpec, *limits: Any) -> None:
+    def forget(self: Any, *limits: Any) -> None:
         archive(self, *limits)
-        self._archived = {}
+        for spec in self._specs.values():
+            spec.record = replace(spec.record, archived=())
 
-    patch.setattr(MemoryWorkSpec, "archive", forget)
+    patch.setattr(MemoryNamespace, "archive", forget)
 
 
 def counted_late(patch: Patch) -> None:
-    def count(self: MemoryWorkSpec) -> dict[int, int]:
-        states = self.queues.counts
-        counts = {state: states[state] + self._archived.get(state, 0) for state in states}
-        return {state: number for state, number in counts.items() if number}
-
-    patch.setattr(MemoryWorkSpec, "count_work_units", count)
+    patch.setattr(MemoryNamespace, "count_work_units", lambda self, name: self._spec(name).counts())
 
 
 def made_at_once(patch: Patch) -> None:
-    make = MemoryWorkSpec._make_continuous
-
-    def make_more(self: MemoryWorkSpec, *args: Any) -> bytes:
-        key = make(self, *args)
-        self._namespace.deadlines.discard((self, None), self._next_continuous)
-        self._next_continuous = 0.0
-        return key
-
-    patch.setattr(MemoryWorkSpec, "_make_continuous", make_more)
+    patch.setattr(control, "after_made_up", lambda record, now: record)
 
 
 def paths_reversed(patch: Patch) -> None:
@@ -160,7 +138,7 @@ def paths_reversed(patch: Patch) -> None:
 
 
 def alone_locked(patch: Patch) -> None:
-    patch.setattr(LockTree, "is_free", lambda self, path: self.owner(path) is None)
+    patch.setattr(LockTree, "is_free", lambda self, path: self.get(path) is None)
 
 
 def any_number(patch: Patch) -> None:

@@ -111,7 +111,6 @@ class UnitRules(World):
         if given.get(b"data") is not None:
             unit.data = given[b"data"]
         worker = given.get(b"worker_id")
-        holder = None if worker is None else self.see(worker)
         end = None
         if lease is not None:
             end = self.time + (number(lease) if number(lease) <= MAX_LEASE else DEFAULT_LEASE)
@@ -120,15 +119,15 @@ class UnitRules(World):
         elif status == AVAILABLE:
             self._give_back(unit)
         elif status == PENDING:
-            self._hold(unit, end, holder)
+            self._hold(unit, end, worker)
         else:
             self._end(spec, unit, status)
         return DONE
 
-    def _renew(self, unit: Unit, end: float | None, holder: bytes | None) -> None:
+    def _renew(self, unit: Unit, end: float | None, worker: Name | None) -> None:
         if unit.status == PENDING:
             unit.when = unit.when if end is None else end
-            unit.worker = unit.worker if holder is None else holder
+            unit.worker = unit.worker if worker is None else self.see(worker)
 
     def _give_back(self, unit: Unit) -> None:
         if unit.status == PENDING:
@@ -136,9 +135,9 @@ class UnitRules(World):
         elif unit.status in (FINISHED, FAILED):
             unit.free(0)  # it begins anew
 
-    def _hold(self, unit: Unit, end: float | None, holder: bytes | None) -> None:
+    def _hold(self, unit: Unit, end: float | None, worker: Name | None) -> None:
         if unit.status == PENDING:
-            self._renew(unit, end, holder)
+            self._renew(unit, end, worker)
         else:
             # Of a unit that has ended, the time of its end becomes that of the lease if no other
             # is given: one that is over already.

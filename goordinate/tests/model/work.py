@@ -50,7 +50,6 @@ class WorkRules(World):
         first_key: Any,
     ) -> list[tuple[Name, Name, Any]]:
         while choice := permitted(self.specs, names, runtimes, self.time):
-            holder = self.see(worker)
             given_up = [key for key in choice if self._gave_up(self.specs[key], count)]
             if given_up:  # all that were picked failed, and so it is the turn of the next
                 spec = self.specs[given_up[0]]
@@ -68,7 +67,7 @@ class WorkRules(World):
                     self._give_up(unit)
                 else:
                     unit.status, unit.when = PENDING, self.time + lease
-                    unit.worker, unit.not_before = holder, 0
+                    unit.worker, unit.not_before = self.see(worker), 0
                     out.append((spec.name, unit.name, unit.data))
             if out:
                 return out

@@ -1,6 +1,6 @@
-"""What the server reads in a work spec dictionary: the dictionary -> control values.
+"""Work spec dictionary -> control values -> what the spec may give now.
 
-All that the server takes from a work spec is in the tables here; every other key is the client's
+All that the server takes from a dictionary is in the tables here. Every other key is the client's
 own. A value of the wrong type is an error that names the key.
 """
 
@@ -19,7 +19,7 @@ from goordinate.coordinate.errors import (
     NoWorkSpecName,
 )
 from goordinate.coordinate.names import Name, identity
-from goordinate.coordinate.numbers import is_number
+from goordinate.coordinate.numeric import is_number
 from goordinate.coordinate.unit_data import major_type, pairs
 
 RUNNABLE = 1
@@ -58,8 +58,66 @@ class Control:
     runtime: bytes = b""
 
 
+#: What a spec has to offer: whether units are available, the priority of the unit at the head of
+#: the queue (0: there is none), how many units are pending.
+Offer = tuple[bool, float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRecord:
+    """What is kept of a work spec besides its units."""
+
+    #: The name, in the form in which it was first stored.
+    name: Name
+    #: The dictionary, as it came (CBOR).
+    data: bytes
+    control: Control
+    #: When the next unit may be made up (moment of the backend's clock); only if continuous.
+    next_made_up: float = 0.0
+    #: (state, number of archived units in that state), no zeros.
+    archived: tuple[tuple[int, int], ...] = ()
+
+
+def offer(
+    control: Control, next_made_up: float, head: float | None, pending: int, now: float
+) -> Offer | None:
+    """What a spec offers: `head` is the priority of the unit that runs next (None: no unit is
+    available). None: nothing."""
+    if control.status == PAUSED:
+        return None
+    if control.max_running is not None and pending >= control.max_running:
+        return None
+    if head is not None:
+        return True, head, pending
+    if makes_up(control, next_made_up, now):
+        return False, 0, pending
+    return None
+
+
+def makes_up(control: Control, next_made_up: float, now: float) -> bool:
+    """Whether a spec without available units makes one up now."""
+    return control.continuous and next_made_up <= now
+
+
+def how_many(control: Control, wanted: int, pending: int, available: int) -> int:
+    """How many of its available units a spec gives to one request for `wanted`."""
+    if control.max_getwork is not None:
+        wanted = min(wanted, max(1, control.max_getwork))
+    if control.max_running is not None:
+        wanted = min(wanted, control.max_running - pending)
+    return min(wanted, available)
+
+
+def after_made_up(record: SpecRecord, now: float) -> SpecRecord:
+    """The spec when a unit has been made up: the next one waits for the interval."""
+    interval = record.control.interval
+    if interval is None or interval <= 0:
+        return record
+    return replace(record, next_made_up=now + interval)
+
+
 class Unread:
-    """A value that is none that the server reads: of too many bytes, or none in Python."""
+    """A value that the server does not read: too many bytes, or without a form in Python."""
 
 
 class _Wrong(Exception):

@@ -1,0 +1,226 @@
+"""What a namespace in memory is made of, the passing of time, and the one place of change.
+
+Rule: `make` is the only place where anything changes. It is told all changes of an operation at
+once, makes them without waiting or switching greenlets, and tells the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+from goordinate.coordinate import api, lifecycle
+from goordinate.coordinate.clock import Clock
+from goordinate.coordinate.errors import Gone, NoSuchWorkSpec, NoSuchWorkUnit
+from goordinate.coordinate.journal import (
+    Change,
+    Journal,
+    SpecChange,
+    UnitChanges,
+    WorkerChange,
+)
+from goordinate.coordinate.locks import LockTree
+from goordinate.coordinate.names import Name, identity
+from goordinate.coordinate.records import (
+    ENTRY,
+    NUMBER,
+    PAST,
+    PRIORITY,
+    STARTED,
+    STATUS,
+    WHEN,
+    WORKER,
+    Record,
+    data_of,
+    name_of,
+)
+from goordinate.coordinate.scheduler import Scheduler
+from goordinate.coordinate.states import AVAILABLE, DELAYED, PENDING
+from goordinate.memory.deadlines import Deadlines
+from goordinate.memory.spec import Spec
+from goordinate.memory.workers import Workers
+
+
+class Store(api.Namespace):
+    """The state of a namespace."""
+
+    def __init__(self, name: str, clock: Clock, journal: Journal) -> None:
+        self._name = name
+        self._clock = clock
+        self._journal = journal
+        self._gone = False
+        # (spec, key): a lease or delay. (spec, None): the next made-up unit. (None, worker): its
+        # life.
+        self._deadlines: Deadlines[tuple[bytes | None, bytes | None]] = Deadlines()
+        self._specs: Any = SortedDict()  # identity -> Spec
+        self._workers = Workers(self._deadlines)
+        self._locks = LockTree()
+        self._scheduler = Scheduler()
+        # The highest number of an attempt in a spec that was deleted.
+        self._last_number = 0
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been destroyed."""
+        return self._gone
+
+    # --- change --------------------------------------------------------------------------------
+
+    def make(self, changes: Sequence[Change]) -> None:
+        """Make all changes of one operation."""
+        self.restore(changes)
+        self._journal.note(self._name, changes)
+
+    def restore(self, changes: Iterable[Change]) -> None:
+        """Make changes that need not be told to the journal, as it has them."""
+        for change in changes:
+            if type(change) is UnitChanges:
+                spec: Spec = self._specs[change.spec]
+                spec.units.apply(change)
+                self._scheduler.touch(spec)
+            elif type(change) is SpecChange:
+                self._change_spec(change)
+            elif type(change) is WorkerChange:
+                self._workers.apply(change.record)
+            else:
+                self._locks.apply(change.locks)  # type: ignore[union-attr]
+
+    def _change_spec(self, change: SpecChange) -> None:
+        spec: Spec | None = self._specs.get(change.spec)
+        if change.record is None:
+            assert spec is not None
+            spec.destroy()
+            self._last_number = max(self._last_number, spec.units.last_number)
+            del self._specs[change.spec]
+        elif spec is None:
+            spec = Spec(change.record, self._deadlines, self._workers, self._last_number)
+            self._specs[change.spec] = spec
+        else:
+            before, after = spec.record.control, change.record.control
+            spec.define(change.record)
+            if change.without_units:
+                spec.units.clear()
+            if before == after:
+                self._scheduler.touch(spec)
+                return
+        self._scheduler.plan(self._specs.values())
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        return self._unix(self._catch_up())
+
+    def _catch_up(self) -> float:
+        """The moment of this operation; what has run out by then has run out. Raises Gone."""
+        if self._gone:
+            raise Gone
+        deadlines = self._deadlines
+        deadlines.now = now = self._clock()
+        if now >= deadlines.next:
+            self._end_what_is_due(now)
+        return now
+
+    def _end_what_is_due(self, now: float) -> None:
+        changes: list[Change] = []
+        lapsed: dict[bytes, dict[bytes, Record | None]] = {}
+        due = self._deadlines.due(now)
+        for spec_id, key in due:
+            if spec_id is None:
+                worker = self._workers.find(key or b"")
+                assert worker is not None
+                assert worker.record is not None
+                changes.append(WorkerChange(worker.record.inactive()))
+            elif key is not None:
+                record = self._specs[spec_id].units.find(key)
+                lapsed.setdefault(spec_id, {})[key] = lifecycle.lapsed(record, now)
+        changes += (UnitChanges(spec_id, units, {}) for spec_id, units in lapsed.items())
+        self.make(changes)
+        for spec_id, key in due:
+            if spec_id is not None and key is None:
+                self._scheduler.touch(self._specs[spec_id])
+        self._deadlines.passed(now)
+
+    def _unix(self, moment: float) -> float:
+        """The Unix time of a moment of the clock."""
+        return self._clock.unix(moment)
+
+    def _optional_unix(self, moment: float | None) -> float | None:
+        return None if moment is None else self._clock.unix(moment)
+
+    # --- finding -------------------------------------------------------------------------------
+
+    def _spec(self, name: Name) -> Spec:
+        """The work spec of this name. Raises NoSuchWorkSpec."""
+        spec: Spec | None = self._specs.get(identity(name))
+        if spec is None:
+            raise NoSuchWorkSpec(name)
+        return spec
+
+    def _chosen(self, names: Iterable[Name] | None) -> list[Spec]:
+        """The work specs of these names (None: all); unknown ones are passed over."""
+        if names is None:
+            return list(self._specs.values())
+        found = {identity(name): None for name in names}
+        return [self._specs[key] for key in found if key in self._specs]
+
+    def _unit(self, spec: Spec, name: Name) -> Record:
+        """The unit of this name. Raises NoSuchWorkUnit."""
+        record = spec.units.find(identity(name))
+        if record is None:
+            raise NoSuchWorkUnit(name)
+        return record
+
+    # --- showing -------------------------------------------------------------------------------
+
+    def _unit_state(self, key: bytes, record: Record) -> api.UnitState:
+        status, when = record[STATUS], self._optional_unix(record[WHEN])
+        return api.UnitState(
+            name=name_of(record[ENTRY], key),
+            status=status,
+            priority=record[PRIORITY],
+            expiration=None if status in (AVAILABLE, DELAYED) else when,
+            not_before=when if status == DELAYED else None,
+            worker_name=record[WORKER],
+            entry=record[ENTRY],
+            attempt=None if record[STARTED] is None else record[NUMBER],
+        )
+
+    def _attempt_states(self, spec: Spec, key: bytes, record: Record) -> list[api.AttemptState]:
+        """The attempts of a unit that are on record, oldest first."""
+        states = []
+        for worker, started, end, status, entry, number in record[PAST]:
+            ended = self._optional_unix(end)
+            states.append(
+                api.AttemptState(
+                    id=api.AttemptId(spec.identity, key, number),
+                    worker_name=worker,
+                    start_time=self._unix(started),
+                    status=status,
+                    data=data_of(entry, key),
+                    end_time=ended,
+                    expiration_time=ended,
+                    active=False,
+                )
+            )
+        started = record[STARTED]  # type: ignore[assignment]
+        if started is not None:
+            when = self._optional_unix(record[WHEN])
+            states.append(
+                api.AttemptState(
+                    id=api.AttemptId(spec.identity, key, record[NUMBER]),
+                    worker_name=record[WORKER],
+                    start_time=self._unix(started),
+                    status=record[STATUS],
+                    data=data_of(record[ENTRY], key),
+                    end_time=None if record[STATUS] == PENDING else when,
+                    expiration_time=when,
+                    active=True,
+                )
+            )
+        return states

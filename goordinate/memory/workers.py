@@ -1,0 +1,130 @@
+"""The workers: who lives, who holds which unit, whose children they are, what they did."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+from goordinate.coordinate.journal import WorkerRecord
+from goordinate.coordinate.names import Name, identity
+from goordinate.memory.deadlines import Deadlines
+
+#: Workers without units that are remembered after they are gone, or that never said they live.
+INACTIVE_WORKERS_KEPT = 1000
+
+#: Past attempts kept for each worker.
+WORKER_ATTEMPTS_KEPT = 100
+
+#: A unit: the identity of its spec, and its key.
+Place = tuple[bytes, bytes]
+
+
+class Worker:
+    """What is known of a worker. One that only asked for work, and never said that it lives, has
+    no record."""
+
+    __slots__ = ("held", "history", "name", "record")
+
+    def __init__(self, name: Name) -> None:
+        #: The name as it was first seen: one object for all its attempts.
+        self.name = name
+        self.record: WorkerRecord | None = None
+        #: The units it holds.
+        self.held: dict[Place, None] = {}
+        #: Its past attempts, in the order of their ends: spec, key, number.
+        self.history: deque[tuple[bytes, bytes, int]] = deque(maxlen=WORKER_ATTEMPTS_KEPT)
+
+
+class Workers:
+    """All workers of a namespace. Deadlines of theirs have no spec: (None, identity)."""
+
+    def __init__(self, deadlines: Deadlines[Any]) -> None:
+        self._deadlines = deadlines
+        self._known: dict[bytes, Worker] = {}
+        self._live: Any = SortedDict()  # identity -> Worker, the active ones
+        # The others, but for those that hold units, the longest gone first.
+        self._inactive: dict[bytes, None] = {}
+        self._children: dict[bytes, dict[bytes, None]] = {}  # parent -> active children
+
+    def find(self, name: Name) -> Worker | None:
+        """The worker of this name, alive or not."""
+        return self._known.get(identity(name))
+
+    def name_of(self, name: Name) -> Name:
+        """The name in the form in which it was first seen."""
+        worker = self._known.get(identity(name))
+        return name if worker is None else worker.name
+
+    def live(self) -> list[Worker]:
+        """Those that are active, by name."""
+        return list(self._live.values())
+
+    def children(self, parent: Name) -> list[Worker]:
+        """The active workers that named this one as their parent."""
+        return [self._live[key] for key in self._children.get(identity(parent), ())]
+
+    @property
+    def live_count(self) -> int:
+        """How many are active."""
+        return len(self._live)
+
+    @property
+    def parents_count(self) -> int:
+        """How many have active children."""
+        return len(self._children)
+
+    def apply(self, record: WorkerRecord) -> None:
+        """Put a worker's record in place of the present one."""
+        key = identity(record.name)
+        worker = self._known.get(key)
+        if worker is None:
+            worker = self._known[key] = Worker(record.name)
+        before, worker.record = worker.record, record
+        if before is not None and before.active:
+            self._deadlines.discard((None, key), before.expiration)
+            self._leave_parent(key, before)
+        if record.active:
+            self._inactive.pop(key, None)
+            self._live[key] = worker
+            self._deadlines.add((None, key), record.expiration)
+            if record.parent is not None:
+                self._children.setdefault(identity(record.parent), {})[key] = None
+        else:
+            self._live.pop(key, None)
+            if not worker.held:
+                self._remember(key)
+
+    def hold(self, name: Name, place: Place) -> None:
+        """The worker holds a unit from now on. Who holds one is not forgotten."""
+        key = identity(name)
+        worker = self._known.get(key)
+        if worker is None:
+            worker = self._known[key] = Worker(name)
+        elif not worker.held:
+            self._inactive.pop(key, None)
+        worker.held[place] = None
+
+    def release(self, name: Name, place: Place, number: int) -> None:
+        """The worker no longer holds a unit, on which its attempt had this number."""
+        key = identity(name)
+        worker = self._known[key]
+        del worker.held[place]
+        worker.history.append((*place, number))
+        if not worker.held and key not in self._live:
+            self._remember(key)
+
+    def _leave_parent(self, key: bytes, record: WorkerRecord) -> None:
+        if record.parent is not None:
+            parent = identity(record.parent)
+            siblings = self._children[parent]
+            del siblings[key]
+            if not siblings:
+                del self._children[parent]
+
+    def _remember(self, key: bytes) -> None:
+        self._inactive[key] = None
+        if len(self._inactive) > INACTIVE_WORKERS_KEPT:
+            oldest = next(iter(self._inactive))
+            del self._inactive[oldest], self._known[oldest]

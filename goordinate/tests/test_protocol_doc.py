@@ -9,11 +9,11 @@ from goordinate.cborrpc.messages import Dispatcher
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 from goordinate.memory import MemoryBackend
-from goordinate.tests.conformance.clock import Clock
+from goordinate.tests.conformance.clock import OFFSET, Clock
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 
-#: The moment at which all of the page happens.
+#: The Unix time at which all of the page happens.
 NOW = 1448323200.0
 
 
@@ -28,7 +28,7 @@ def exchanges() -> list[tuple[bytes, bytes]]:
 def job_server() -> JobServer:
     """An empty queue at that moment."""
     clock = Clock()
-    clock.time = NOW
+    clock.time = NOW - OFFSET
     namespace = MemoryBackend(clock).namespace("")
     return JobServer(namespace, clock=clock, configuration=dict, stats=dict)
 

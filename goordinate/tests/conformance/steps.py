@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, Namespace, WorkSpec, WorkUnit, new_work_unit
+from goordinate.coordinate.api import (
+    Attempt,
+    Backend,
+    Namespace,
+    WorkSpec,
+    WorkUnit,
+    new_work_unit,
+)
 from goordinate.coordinate.names import Name
 
 #: Seconds of the leases that `take` asks for.
@@ -14,6 +21,11 @@ LEASE = 100.0
 
 #: The data of a unit when a test does not care.
 DATA = dumps({b"own": 1})
+
+
+def open_namespace(backend: Backend, name: str = "") -> Namespace:
+    """What the tests talk to: a namespace of the backend (default: that of the RPC clients)."""
+    return backend.namespace(name)
 
 
 def define(namespace: Namespace, name: Name, **keys: object) -> WorkSpec:

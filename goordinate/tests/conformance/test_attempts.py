@@ -19,7 +19,7 @@ from goordinate.coordinate.lifecycle import (
     PENDING,
     RETRYABLE,
 )
-from goordinate.tests.conformance.clock import START, Clock
+from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import (
     add,
     add_one,
@@ -39,7 +39,7 @@ LEASE = 100.0
 SECONDS = 50.0
 #: Seconds from the start of the attempt to its state, and from there to the call.
 LATER = 10.0
-AFTER = START + 2 * LATER
+AFTER = UNIX_START + 2 * LATER
 
 CALLS: dict[str, Callable[[Attempt, bytes | None], None]] = {
     "renew": lambda attempt, data: attempt.renew(SECONDS, data),
@@ -161,7 +161,7 @@ def test_active(
     pending = after.attempt == PENDING
     assert attempt_state(attempt) == {
         "worker_name": b"worker",
-        "start_time": START,
+        "start_time": UNIX_START,
         "status": after.attempt,
         "data": data or OWN,
         "end_time": None if pending else after.time,
@@ -332,12 +332,12 @@ class TestHistory:
     def test_times(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
         add(spec, b"unit")
         (attempt,) = namespace.request_attempts(b"worker")
-        assert (attempt.start_time, attempt.end_time) == (START, None)
-        assert attempt.expiration_time == START + 15 * 60
+        assert (attempt.start_time, attempt.end_time) == (UNIX_START, None)
+        assert attempt.expiration_time == UNIX_START + 15 * 60
         clock.advance(5)
         attempt.renew(60)
-        assert (attempt.expiration_time, attempt.end_time) == (START + 65, None)
+        assert (attempt.expiration_time, attempt.end_time) == (UNIX_START + 65, None)
         clock.advance(5)
         attempt.finish()
-        assert (attempt.start_time, attempt.end_time) == (START, START + 10)
-        assert attempt.expiration_time == START + 10
+        assert (attempt.start_time, attempt.end_time) == (UNIX_START, UNIX_START + 10)
+        assert attempt.expiration_time == UNIX_START + 10

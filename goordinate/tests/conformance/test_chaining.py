@@ -119,7 +119,7 @@ def test_every_shape(
     expected: list[Unit],
 ) -> None:
     finish(namespace, spec, dumps({b"a": 1, key: output, b"z": 2}))
-    assert chained(following, clock.time) == expected
+    assert chained(following, clock.now) == expected
     assert spec.count_work_units() == {FINISHED: 1}
 
 
@@ -316,7 +316,7 @@ def test_a_delay_begins_with_the_end(
     clock.advance(100)
     attempt.finish(dumps({b"output": [(b"a", 1, {b"delay": 90})]}))
     assert following.count_work_units() == {DELAYED: 1}
-    assert following.work_unit(b"a").not_before == clock.time + 90
+    assert following.work_unit(b"a").not_before == clock.now + 90
     clock.advance(89)
     assert request(namespace) == []
     clock.advance(1)

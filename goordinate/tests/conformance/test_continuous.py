@@ -7,7 +7,7 @@ import pytest
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.lifecycle import AVAILABLE, FINISHED, PENDING
 from goordinate.coordinate.spec import PAUSED, RUNNABLE
-from goordinate.tests.conformance.clock import START, Clock
+from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import add, define, request, take
 
 
@@ -16,9 +16,9 @@ def test_a_unit_is_made_and_handed_out(namespace: Namespace) -> None:
     attempt = take(namespace, lease=60)
     unit = attempt.work_unit
     assert isinstance(unit.name, bytes)
-    assert float(unit.name) == START
+    assert float(unit.name) == UNIX_START
     assert (unit.data, unit.priority, unit.status) == (b"\xa0", -1, PENDING)
-    assert (unit.expiration, unit.attempts) == (START + 60, [attempt])
+    assert (unit.expiration, unit.attempts) == (UNIX_START + 60, [attempt])
     assert spec.list_work_units() == [unit]
     assert namespace.worker(b"worker").active_attempts() == [attempt]
 

@@ -17,6 +17,7 @@ from goordinate.tests.conformance.steps import (
     add_one,
     define,
     names,
+    open_namespace,
     request,
     take,
 )
@@ -25,14 +26,14 @@ from goordinate.tests.conformance.steps import (
 def test_a_namespace_is_made_when_asked_for(backend: Backend) -> None:
     assert backend.namespaces() == []
     for name in ("b", "", "a"):
-        assert backend.namespace(name).name == name
-    define(backend.namespace("a"), b"spec")
-    assert names(backend.namespace("a").list_work_specs()[0]) == [b"spec"]
+        assert open_namespace(backend, name).name == name
+    define(open_namespace(backend, "a"), b"spec")
+    assert names(open_namespace(backend, "a").list_work_specs()[0]) == [b"spec"]
     assert [namespace.name for namespace in backend.namespaces()] == ["", "a", "b"]
 
 
 def test_namespaces_share_nothing(backend: Backend) -> None:
-    one, other = backend.namespace("one"), backend.namespace("other")
+    one, other = open_namespace(backend, "one"), open_namespace(backend, "other")
     add(define(one, b"spec", weight=3), b"unit")
     define(other, b"spec")
     one.worker(b"worker")
@@ -45,7 +46,7 @@ def test_namespaces_share_nothing(backend: Backend) -> None:
 
 def test_summaries_count_without_zeros(backend: Backend) -> None:
     assert backend.summarize() == []
-    one, other = backend.namespace("one"), backend.namespace("other")
+    one, other = open_namespace(backend, "one"), open_namespace(backend, "other")
     define(one, b"empty")
     add(define(one, "text"), b"a", b"b", b"c")
     add(define(other, b"later"), b"a", delay=10)
@@ -253,14 +254,14 @@ class TestDestroy:
     """destroy removes a namespace with all that is in it."""
 
     def test_it_is_removed_and_begins_anew(self, backend: Backend) -> None:
-        doomed, kept = backend.namespace("doomed"), backend.namespace("kept")
+        doomed, kept = open_namespace(backend, "doomed"), open_namespace(backend, "kept")
         for namespace in (doomed, kept):
             add(define(namespace, b"spec"), b"unit")
             namespace.worker(b"worker")
         doomed.destroy()
         assert [namespace.name for namespace in backend.namespaces()] == ["kept"]
         assert {summary.namespace for summary in backend.summarize()} == {"kept"}
-        anew = backend.namespace("doomed")
+        anew = open_namespace(backend, "doomed")
         assert anew.list_work_specs() == ([], None)
         assert anew.workers() == []
         assert request(kept) == [b"unit"]

@@ -27,7 +27,7 @@ def test_the_third_request_gets_none(namespace: Namespace, clock: Clock) -> None
         assert lapse(namespace, clock) == [b"unit"]
     assert unit.status == AVAILABLE
     assert request(namespace) == []
-    assert (unit.status, unit.expiration) == (FAILED, clock.time)
+    assert (unit.status, unit.expiration) == (FAILED, clock.now)
     assert (unit.worker_name, unit.active_attempt) == (None, None)
     assert loads(unit.data) == {b"a": [1], b"traceback": b"too many retries"}
     assert [attempt.status for attempt in unit.attempts] == [EXPIRED, EXPIRED]

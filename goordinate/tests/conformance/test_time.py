@@ -17,11 +17,12 @@ from goordinate.coordinate.lifecycle import (
     FINISHED,
     PENDING,
 )
-from goordinate.tests.conformance.clock import START, Clock
+from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import (
     DATA,
     add,
     add_one,
+    define,
     listed,
     request,
     take,
@@ -74,7 +75,7 @@ LEASE_SHOWS: dict[str, tuple[Callable[[World, Attempt], object], object, object]
     "status": (lambda w, a: a.work_unit.status, PENDING, AVAILABLE),
     "data": (lambda w, a: a.work_unit.data, dumps(2), DATA),
     "item": (lambda w, a: a.work_unit.item, b"\x44unit\x02", b"\x44unit" + DATA),
-    "expiration": (lambda w, a: a.work_unit.expiration, START + 60, None),
+    "expiration": (lambda w, a: a.work_unit.expiration, UNIX_START + 60, None),
     "worker name": (lambda w, a: a.work_unit.worker_name, b"worker", None),
     "active attempt": (lambda w, a: a.work_unit.active_attempt == a, True, False),
     "attempt status": (lambda w, a: a.status, PENDING, EXPIRED),
@@ -118,7 +119,7 @@ DELAY_SHOWS: dict[str, tuple[Callable[[World], object], object, object]] = {
     "request": (lambda w: request(w.namespace), [], [b"unit"]),
     "delete": (lambda w: w.spec.delete_work_units(statuses=[DELAYED]), 1, 0),
     "status": (lambda w: w.spec.work_unit(b"unit").status, DELAYED, AVAILABLE),
-    "not before": (lambda w: w.spec.work_unit(b"unit").not_before, START + 50, None),
+    "not before": (lambda w: w.spec.work_unit(b"unit").not_before, UNIX_START + 50, None),
 }
 
 
@@ -154,7 +155,7 @@ class TestLease:
         clock.advance(10)
         assert (attempt.status, attempt.data) == (EXPIRED, dumps(2))
         assert attempt.end_time is not None
-        assert attempt.end_time >= START + 10
+        assert attempt.end_time >= UNIX_START + 10
         again = take(namespace, b"other")
         assert (again.data, unit.attempts) == (DATA, [attempt, again])
 
@@ -219,13 +220,13 @@ class TestOneMoment:
     def test_the_end_of_an_attempt(self, attempt: Attempt, clock: Clock, call: str) -> None:
         getattr(attempt, call)()
         clock.step = 0
-        assert attempt.end_time == START + 10
+        assert attempt.end_time == UNIX_START + 10
         assert attempt.work_unit.attempts == [attempt]
 
     def test_renew(self, attempt: Attempt, clock: Clock) -> None:
         attempt.renew(30)
         clock.step = 0
-        assert (attempt.status, attempt.expiration_time) == (PENDING, START + 40)
+        assert (attempt.status, attempt.expiration_time) == (PENDING, UNIX_START + 40)
 
     def test_clear(self, attempt: Attempt, clock: Clock) -> None:
         attempt.work_unit.clear_active_attempt()
@@ -237,5 +238,56 @@ class TestOneMoment:
         clock.step = 10
         attempts = namespace.request_attempts(b"worker", count=4, lease=1000)
         clock.step = 0
-        assert {attempt.start_time for attempt in attempts} == {START + 10}
-        assert {attempt.expiration_time for attempt in attempts} == {START + 1010}
+        assert {attempt.start_time for attempt in attempts} == {UNIX_START + 10}
+        assert {attempt.expiration_time for attempt in attempts} == {UNIX_START + 1010}
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+class TestWallClock:
+    """Somebody sets the wall clock: what waits ends on time, and is shown by the new time."""
+
+    def test_leases(self, namespace: Namespace, spec: WorkSpec, clock: Clock, step: float) -> None:
+        unit = add_one(spec, b"unit")
+        attempt = take(namespace, lease=60)
+        assert unit.expiration == UNIX_START + 60
+        clock.set_wall_clock(step)
+        start, end = UNIX_START + step, UNIX_START + step + 60
+        assert (unit.status, unit.expiration) == (PENDING, end)
+        assert (attempt.start_time, attempt.expiration_time) == (start, end)
+        clock.advance(59.5)
+        assert unit.status == PENDING
+        clock.advance(0.5)
+        assert unit.status == AVAILABLE
+        assert attempt.end_time == end
+
+    def test_delays_and_lives(
+        self, namespace: Namespace, spec: WorkSpec, clock: Clock, step: float
+    ) -> None:
+        unit = add_one(spec, b"unit", delay=60)
+        namespace.heartbeat(b"worker", mode=b"RUN", data=None, lifetime=60, parent=None)
+        clock.set_wall_clock(step)
+        clock.advance(59.5)
+        assert request(namespace) == []
+        assert unit.not_before == clock.now + 0.5
+        worker = namespace.find_worker(b"worker")
+        assert worker is not None
+        assert (worker.last_update, worker.expiration) == (clock.now - 59.5, clock.now + 0.5)
+        clock.advance(0.5)
+        assert namespace.find_worker(b"worker") is None
+        assert request(namespace) == [b"unit"]
+
+    def test_intervals(self, namespace: Namespace, clock: Clock, step: float) -> None:
+        define(namespace, b"made up", continuous=True, interval=60)
+        assert request(namespace) == [b"%.6f" % UNIX_START]
+        clock.set_wall_clock(step)
+        clock.advance(59.5)
+        assert request(namespace) == []
+        clock.advance(0.5)
+        assert request(namespace) == [b"%.6f" % clock.now]
+
+    def test_age(self, spec: WorkSpec, clock: Clock, step: float) -> None:
+        add(spec, b"unit")
+        spec.update_work_unit(b"unit", status=FINISHED)
+        clock.set_wall_clock(step)
+        clock.advance(60)
+        assert [spec.archive(None, age) for age in (60, 59.5)] == [0, 1]

@@ -17,7 +17,7 @@ from goordinate.coordinate.lifecycle import (
     RETRYABLE,
 )
 from goordinate.coordinate.names import Name
-from goordinate.tests.conformance.clock import START, Clock
+from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import add, add_one, define, listed, state, take
 
 #: What the unit has as its data, with an output for the next work spec.
@@ -29,7 +29,7 @@ DELAY = 500.0
 LEASE = 100.0
 #: Seconds from the moment when the unit came into its state to the update.
 LATER = 10.0
-AFTER = START + LATER
+AFTER = UNIX_START + LATER
 
 
 class Shown(NamedTuple):
@@ -42,7 +42,7 @@ class Shown(NamedTuple):
 
 
 FREE = Shown(AVAILABLE)
-WAITING = Shown(DELAYED, not_before=START + DELAY)
+WAITING = Shown(DELAYED, not_before=UNIX_START + DELAY)
 
 #: (state now, state asked for) -> what the unit shows then, and whether it chains. The unit of
 #: the last three is or was in the hands of b"worker". No lease is given.
@@ -56,18 +56,18 @@ TABLE = {
     ("delayed", FINISHED): (Shown(FINISHED, AFTER), True),
     ("delayed", FAILED): (Shown(FAILED, AFTER), False),
     ("pending", AVAILABLE): (FREE, False),
-    ("pending", PENDING): (Shown(PENDING, START + LEASE, b"worker"), False),
+    ("pending", PENDING): (Shown(PENDING, UNIX_START + LEASE, b"worker"), False),
     ("pending", FINISHED): (Shown(FINISHED, AFTER, b"worker"), True),
     ("pending", FAILED): (Shown(FAILED, AFTER, b"worker"), False),
     ("finished", AVAILABLE): (FREE, False),
     # The time of the end becomes the end of the lease, which so is over already.
     ("finished", PENDING): (FREE, False),
-    ("finished", FINISHED): (Shown(FINISHED, START, b"worker"), False),
-    ("finished", FAILED): (Shown(FINISHED, START, b"worker"), False),
+    ("finished", FINISHED): (Shown(FINISHED, UNIX_START, b"worker"), False),
+    ("finished", FAILED): (Shown(FINISHED, UNIX_START, b"worker"), False),
     ("failed", AVAILABLE): (FREE, False),
     ("failed", PENDING): (FREE, False),
     ("failed", FINISHED): (Shown(FINISHED, AFTER, b"worker"), True),
-    ("failed", FAILED): (Shown(FAILED, START, b"worker"), False),
+    ("failed", FAILED): (Shown(FAILED, UNIX_START, b"worker"), False),
 }
 
 #: The rows that are another with a lease of `LEASE` seconds.
@@ -221,13 +221,13 @@ class TestWorker:
         unit = put(namespace, spec, clock, "pending")
         (first,) = unit.attempts
         spec.update_work_unit(b"unit", status=PENDING, worker=b"other")
-        assert shown(unit) == Shown(PENDING, START + LEASE, b"other")
+        assert shown(unit) == Shown(PENDING, UNIX_START + LEASE, b"other")
         assert self.holders(namespace, spec) == [b"other"]
         second = unit.active_attempt
         assert second is not None
         assert unit.attempts == [first, second]
         assert (second.worker_name, second.start_time) == (b"other", AFTER)
-        assert (first.worker_name, first.start_time) == (b"worker", START)
+        assert (first.worker_name, first.start_time) == (b"worker", UNIX_START)
 
     def test_the_worker_that_has_it_already(
         self, namespace: Namespace, spec: WorkSpec, clock: Clock

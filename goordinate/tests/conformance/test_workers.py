@@ -8,7 +8,7 @@ from goordinate.cborrpc.encode import dumps
 from goordinate.coordinate.api import Namespace, Worker, WorkSpec
 from goordinate.coordinate.lifecycle import AVAILABLE, EXPIRED, FINISHED, PENDING
 from goordinate.coordinate.names import Name
-from goordinate.tests.conformance.clock import START, Clock
+from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import LEASE, add, define, take
 
 
@@ -38,7 +38,7 @@ class TestLife:
         assert (worker.name, worker.active, worker.mode, worker.data) == (
             *(b"worker", True, "", None),
         )
-        assert (worker.last_update, worker.expiration) == (START, START + 15 * 60)
+        assert (worker.last_update, worker.expiration) == (UNIX_START, UNIX_START + 15 * 60)
         assert (worker.parent, worker.children()) == (None, [])
         assert (worker.active_attempts(), worker.all_attempts()) == ([], [])
         assert namespace.workers() == [namespace.worker("worker")]
@@ -50,14 +50,14 @@ class TestLife:
         worker.update(mode=(b"RUN", 5), data=data, lifetime=60)
         again = namespace.worker("worker")
         assert (again.mode, again.data) == ((b"RUN", 5), data)
-        assert (again.last_update, again.expiration) == (clock.time, clock.time + 60)
+        assert (again.last_update, again.expiration) == (clock.now, clock.now + 60)
 
     def test_heartbeat_makes_one(self, namespace: Namespace) -> None:
         worker = namespace.heartbeat(
             "worker", mode="IDLE", data=b"\xa0", lifetime=60, parent=b"parent"
         )
         assert (worker.name, worker.mode, worker.data) == ("worker", "IDLE", b"\xa0")
-        assert (worker.active, worker.expiration) == (True, START + 60)
+        assert (worker.active, worker.expiration) == (True, UNIX_START + 60)
         assert parent_of(worker) == b"parent"
         found = namespace.find_worker(b"worker")
         assert found is not None

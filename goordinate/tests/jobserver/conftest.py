@@ -1,4 +1,5 @@
-"""Each test of the RPCs runs twice: on the dispatcher itself, and through a real socket.
+"""Each test of the RPCs runs twice on each backend: on the dispatcher itself, and through a real
+socket.
 
 The server of the second kind runs in a thread of its own, once for all tests of a process; each
 test gives it a job server of its own, and moves that one's clock between calls.
@@ -15,12 +16,11 @@ from gevent import get_hub
 from goordinate.cborrpc.client import Client
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.server import Server
-from goordinate.coordinate.errors import CoordinateError
+from goordinate.coordinate.api import Backend
 from goordinate.jobserver import JobServer
-from goordinate.memory import MemoryBackend
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.connection import Connection
-from goordinate.tests.jobserver.rpc import CONFIGURATION, STATS, Rpc
+from goordinate.tests.jobserver.rpc import Rpc, dispatcher_of, job_server
 
 #: Seconds after which a server that does not start or stop fails the test.
 DEADLINE = 20.0
@@ -78,16 +78,10 @@ def server_thread() -> Iterator[ServerThread]:
 
 
 @pytest.fixture(params=["dispatcher", "socket"])
-def rpc(request: pytest.FixtureRequest) -> Iterator[Rpc]:
+def rpc(request: pytest.FixtureRequest, backend: Backend, clock: Clock) -> Iterator[Rpc]:
     """A job server without specs and workers, on a clock that stands still."""
-    clock = Clock()
-    server = JobServer(
-        MemoryBackend(clock).namespace(""),
-        clock=clock,
-        configuration=lambda: CONFIGURATION,
-        stats=lambda: STATS,
-    )
-    dispatcher = Dispatcher(server.methods, expected=(CoordinateError,))
+    server = job_server(backend, clock)
+    dispatcher = dispatcher_of(server)
     if request.param == "dispatcher":
         yield Rpc(dispatcher.answer, clock, server)
         return

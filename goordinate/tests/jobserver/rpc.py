@@ -11,6 +11,10 @@ from typing import Any
 
 from goordinate.cborrpc.decode import loads, opaque_item, read_map
 from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.messages import Dispatcher
+from goordinate.coordinate.api import Backend
+from goordinate.coordinate.clock import Clock as AnyClock
+from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.exact import assert_exact
@@ -29,6 +33,18 @@ DONE = (True, None)
 
 #: get_work's answer when there is nothing to do, for one unit.
 NOTHING = ((None, None, None), None)
+
+
+def job_server(backend: Backend, clock: AnyClock) -> JobServer:
+    """The job server of the RPC clients on a backend and its clock."""
+    return JobServer(
+        backend.namespace(""), clock=clock, configuration=lambda: CONFIGURATION, stats=lambda: STATS
+    )
+
+
+def dispatcher_of(server: JobServer) -> Dispatcher:
+    """What answers the calls of a job server."""
+    return Dispatcher(server.methods, expected=(CoordinateError,))
 
 
 class Rpc:

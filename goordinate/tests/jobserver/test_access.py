@@ -10,11 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.cborrpc.messages import Dispatcher
-from goordinate.coordinate.errors import CoordinateError
-from goordinate.jobserver import JobServer
-from goordinate.memory import MemoryBackend
+from goordinate.coordinate.api import Backend
 from goordinate.tests.conformance.clock import Clock
+from goordinate.tests.jobserver.rpc import dispatcher_of, job_server
 from goordinate.tests.jobserver.test_parameters import CALLS
 
 #: How the audit events begin (PEP 578) of what reaches beyond the process, or runs what was sent.
@@ -54,12 +52,11 @@ def test_the_watch_sees_what_there_is() -> None:
     assert {"open", "compile", "exec"} <= set(events)
 
 
+# In memory: another backend may have files, or connections, of its own.
+@pytest.mark.parametrize("backend", ["memory"], indirect=True)
 @pytest.mark.parametrize("value", [b"/etc/passwd", b"__import__('os').system('true')", b"%s.yaml"])
-def test_no_rpc_reaches_beyond_the_process(value: bytes) -> None:
-    clock = Clock()
-    namespace = MemoryBackend(clock).namespace("")
-    server = JobServer(namespace, clock=clock, configuration=dict, stats=dict)
-    dispatcher = Dispatcher(server.methods, expected=(CoordinateError,))
+def test_no_rpc_reaches_beyond_the_process(backend: Backend, clock: Clock, value: bytes) -> None:
+    dispatcher = dispatcher_of(job_server(backend, clock))
 
     def ask(method: str, params: object) -> bytes:
         return dumps({b"id": 1, b"method": method.encode(), b"params": params})

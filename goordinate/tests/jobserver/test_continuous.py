@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goordinate.tests.conformance.clock import START
+from goordinate.tests.conformance.clock import UNIX_START
 from goordinate.tests.jobserver.rpc import DONE, NOTHING, PENDING, Rpc
 
 
@@ -13,9 +13,9 @@ def test_one_unit_is_made_and_handed_out(rpc: Rpc) -> None:
     spec, key, data = rpc.get(worker=b"w")
     assert spec == b"c"
     assert type(key) is bytes
-    assert float(key) == START
+    assert float(key) == UNIX_START
     assert data == {}
-    status = {b"status": PENDING, b"expiration": START + 300, b"worker_id": b"w"}
+    status = {b"status": PENDING, b"expiration": UNIX_START + 300, b"worker_id": b"w"}
     rpc.expect(([status], None), "get_work_unit_status", b"c", [key])
     rpc.expect(([(key, {})], None), "get_work_units", b"c", {})
 

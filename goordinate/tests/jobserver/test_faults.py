@@ -14,6 +14,9 @@ MANY = [(b"new", {}), (b"more", {}, {b"priority": 2}), (b"a", {}), (b"late", {},
 FINISH = {b"status": 4, b"data": {b"output": [b"o", b"p"]}}
 THREE = {b"work_unit_keys": [b"a", b"b", b"held"], b"priority": 5}
 
+# In memory, where the test knows what to break.
+pytestmark = pytest.mark.parametrize("backend", ["memory"], indirect=True)
+
 # (where, what fails there, the call that comes upon it).
 FAULTS: list[tuple[Any, str, str, list[Any]]] = [
     (work_spec, "chained_units", "update_work_unit", [b"s", b"held", FINISH]),

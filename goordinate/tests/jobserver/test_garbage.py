@@ -9,12 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.cborrpc.messages import Dispatcher
-from goordinate.coordinate.errors import CoordinateError
-from goordinate.jobserver import JobServer
-from goordinate.memory import MemoryBackend
+from goordinate.coordinate.api import Backend
 from goordinate.tests.cborrpc.test_messages import MALFORMED, NO_REQUESTS, NOT_ONE_ITEM
 from goordinate.tests.conformance.clock import Clock
+from goordinate.tests.jobserver.rpc import dispatcher_of, job_server
 from goordinate.tests.jobserver.test_parameters import CALLS, REFUSED
 
 
@@ -57,11 +55,8 @@ MESSAGES = {
 
 @pytest.mark.usefixtures("collector")
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_a_call_leaves_no_garbage(kind: str) -> None:
-    clock = Clock()
-    namespace = MemoryBackend(clock).namespace("")
-    server = JobServer(namespace, clock=clock, configuration=dict, stats=dict)
-    dispatcher = Dispatcher(server.methods, expected=(CoordinateError,))
+def test_a_call_leaves_no_garbage(backend: Backend, clock: Clock, kind: str) -> None:
+    dispatcher = dispatcher_of(job_server(backend, clock))
     for message in MESSAGES["good"]:
         dispatcher.answer(message)
     gc.collect()

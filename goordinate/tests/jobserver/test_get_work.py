@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from goordinate.tests.conformance.clock import START
+from goordinate.tests.conformance.clock import UNIX_START
 from goordinate.tests.jobserver.rpc import (
     AVAILABLE,
     DONE,
@@ -22,7 +22,7 @@ def test_one_unit(rpc: Rpc) -> None:
     rpc.define(b"s")
     rpc.add(b"s", b"k", data={b"a": 1})
     rpc.expect(((b"s", b"k", {b"a": 1}), None), "get_work", b"w", {})
-    expected = {b"status": PENDING, b"expiration": START + 300, b"worker_id": b"w"}
+    expected = {b"status": PENDING, b"expiration": UNIX_START + 300, b"worker_id": b"w"}
     rpc.expect(([expected], None), "get_work_unit_status", b"s", [b"k"])
 
 
@@ -88,7 +88,7 @@ def test_lease_time(rpc: Rpc, lease: object, seconds: float, jobs: int) -> None:
     rpc.define(b"s")
     rpc.add(b"s", b"k")
     rpc.get(lease_time=lease, max_jobs=jobs)
-    assert rpc.status(b"s", b"k")[b"expiration"] == START + seconds
+    assert rpc.status(b"s", b"k")[b"expiration"] == UNIX_START + seconds
     assert rpc.state(b"s", b"k") == PENDING
     rpc.clock.advance(seconds)
     assert rpc.state(b"s", b"k") == AVAILABLE
@@ -250,7 +250,7 @@ class TestRetries:
         assert rpc.state(b"s", b"k") == AVAILABLE
         rpc.expect(NOTHING, "get_work", b"w", {})
         traceback = b"too many retries"
-        status = {b"status": FAILED, b"expiration": rpc.clock.time, b"traceback": traceback}
+        status = {b"status": FAILED, b"expiration": rpc.clock.now, b"traceback": traceback}
         rpc.expect(([status], None), "get_work_unit_status", b"s", [b"k"])
         data = {b"a": 1, b"traceback": traceback}
         rpc.expect(([(b"k", data)], None), "get_work_units", b"s", {})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goordinate.tests.conformance.clock import START
+from goordinate.tests.conformance.clock import UNIX_START
 from goordinate.tests.jobserver.rpc import (
     AVAILABLE,
     DONE,
@@ -220,11 +220,11 @@ class TestStatus:
     def test_every_state(self, rpc: Rpc) -> None:
         in_all_states(rpc)
         expected: list[Any] = [
-            {b"status": FAILED, b"expiration": START, b"worker_id": b"w"},
+            {b"status": FAILED, b"expiration": UNIX_START, b"worker_id": b"w"},
             {b"status": AVAILABLE, b"expiration": None},
             None,
-            {b"status": PENDING, b"expiration": START + 300, b"worker_id": b"w"},
-            {b"status": FINISHED, b"expiration": START, b"worker_id": b"w"},
+            {b"status": PENDING, b"expiration": UNIX_START + 300, b"worker_id": b"w"},
+            {b"status": FINISHED, b"expiration": UNIX_START, b"worker_id": b"w"},
         ]
         keys = [b"d", b"a", b"none", b"b", b"c"]
         rpc.expect((expected, None), "get_work_unit_status", b"s", keys)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from goordinate.tests.conformance.clock import START
+from goordinate.tests.conformance.clock import UNIX_START
 from goordinate.tests.jobserver.rpc import (
     AVAILABLE,
     DONE,
@@ -43,7 +43,7 @@ def put(rpc: Rpc, state: int, key: bytes = b"k") -> None:
     rpc.clock.advance(LATER)
 
 
-AFTER = START + LATER
+AFTER = UNIX_START + LATER
 
 
 def shows(status: int, expiration: float | None, worker: bytes | None = None) -> dict[bytes, Any]:
@@ -60,15 +60,15 @@ TABLE: dict[tuple[int, int], tuple[dict[bytes, Any], bool]] = {
     (AVAILABLE, FINISHED): (shows(FINISHED, AFTER), True),
     (AVAILABLE, FAILED): (shows(FAILED, AFTER), False),
     (PENDING, AVAILABLE): (shows(AVAILABLE, None), False),
-    (PENDING, PENDING): (shows(PENDING, START + 300, b"w"), False),
+    (PENDING, PENDING): (shows(PENDING, UNIX_START + 300, b"w"), False),
     (PENDING, FINISHED): (shows(FINISHED, AFTER, b"w"), True),
     (PENDING, FAILED): (shows(FAILED, AFTER, b"w"), False),
     (FINISHED, AVAILABLE): (shows(AVAILABLE, None), False),
-    (FINISHED, FINISHED): (shows(FINISHED, START, b"w"), False),
-    (FINISHED, FAILED): (shows(FINISHED, START, b"w"), False),
+    (FINISHED, FINISHED): (shows(FINISHED, UNIX_START, b"w"), False),
+    (FINISHED, FAILED): (shows(FINISHED, UNIX_START, b"w"), False),
     (FAILED, AVAILABLE): (shows(AVAILABLE, None), False),
     (FAILED, FINISHED): (shows(FINISHED, AFTER, b"w"), True),
-    (FAILED, FAILED): (shows(FAILED, START, b"w"), False),
+    (FAILED, FAILED): (shows(FAILED, UNIX_START, b"w"), False),
 }
 
 # The same with a lease of 50 seconds, and who is named as worker then.
@@ -203,7 +203,7 @@ class TestWorker:
     def test_pending_again_sets_the_worker(self, rpc: Rpc) -> None:
         put(rpc, PENDING)
         rpc.update(b"s", b"k", status=PENDING, worker_id=b"v")
-        assert rpc.status(b"s", b"k") == shows(PENDING, START + 300, b"v")
+        assert rpc.status(b"s", b"k") == shows(PENDING, UNIX_START + 300, b"v")
         assert rpc.held(b"p") == {b"w": [], b"v": [b"k"]}
 
     def test_pending_again_with_the_same_worker(self, rpc: Rpc) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from goordinate.tests.conformance.clock import START
+from goordinate.tests.conformance.clock import UNIX_START
 from goordinate.tests.jobserver.rpc import DONE, Rpc
 
 
@@ -155,11 +155,11 @@ class TestChildren:
             b"work_unit_key": b"k1",
             b"work_unit_data": {b"n": 1},
             b"worker_id": b"a",
-            b"expires": START + 300,
+            b"expires": UNIX_START + 300,
         }
         rpc.expect(({b"a": [unit], b"b": []}, None), "get_child_work_units", b"p")
         rpc.update(b"s", b"k1", lease_time=1000, data={b"n": (2,)})
-        unit[b"expires"] = START + 1000
+        unit[b"expires"] = UNIX_START + 1000
         unit[b"work_unit_data"] = {b"n": (2,)}
         rpc.expect(({b"a": [unit], b"b": []}, None), "get_child_work_units", b"p")
 

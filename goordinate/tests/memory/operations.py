@@ -257,7 +257,7 @@ class Operations(RuleBasedStateMachine):
             left = spec.list_work_units(statuses=[status])
             assert keep is None or len(left) <= keep
             for unit in left:
-                assert age is None or self.clock.time - (unit.expiration or 0) <= age
+                assert age is None or self.clock.now - (unit.expiration or 0) <= age
 
     @rule(name=spec_names)
     def destroy(self, name: bytes) -> None:

@@ -67,7 +67,7 @@ class Machine(Operations):
             if spec._next_continuous > self.clock.time:
                 expected[spec, None] = spec._next_continuous
         for worker in self.namespace._live.values():
-            expected[worker, None] = worker.expiration
+            expected[worker, None] = worker._expiration
         deadlines = self.namespace.deadlines
         waiting = dict(deadlines._opened)
         for bucket in deadlines._buckets.values():

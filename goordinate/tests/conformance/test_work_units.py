@@ -198,6 +198,11 @@ class TestNew:
         unit = spec.work_unit(b"a")
         assert (unit.data, unit.priority, unit.not_before) == (own(3), 7, UNIX_START + 60)
 
+    def test_nothing_is_left_of_the_first(self, spec: WorkSpec) -> None:
+        spec.add_work_units([new_work_unit(b"a", own(1), 5, 60), new_work_unit(b"a", own(2))])
+        unit = spec.work_unit(b"a")
+        assert (unit.data, unit.priority, unit.status) == (own(2), 0, AVAILABLE)
+
     def test_none_at_all(self, spec: WorkSpec) -> None:
         spec.add_work_units([])
         assert spec.count_work_units() == {}

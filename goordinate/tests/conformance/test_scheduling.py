@@ -55,25 +55,12 @@ def test_a_priority_set_since_counts(namespace: Namespace) -> None:
     assert given(namespace, 2) == [b"b", b"a"]
 
 
-def test_a_unit_of_negative_priority_runs_last_but_runs(namespace: Namespace) -> None:
-    add(define(namespace, b"a", weight=1000), b"low", priority=-1)
-    add(define(namespace, b"b", weight=1), b"plain")
-    assert given(namespace, 2) == [b"b", b"a"]
-
-
 def test_the_priority_of_the_spec_comes_before_all(namespace: Namespace) -> None:
     add(define(namespace, b"low", priority=-1), b"unit", priority=99)
     add(define(namespace, b"plain", then=b"end"), b"unit")
     add(define(namespace, b"end"), b"unit")
     add(define(namespace, b"high", priority=2.5, weight=1), b"unit", priority=-99)
     assert given(namespace, 4) == [b"high", b"end", b"plain", b"low"]
-
-
-def test_paths_go_before_loops(namespace: Namespace) -> None:
-    add(define(namespace, b"x", then=b"y", weight=1000), b"unit", priority=9)
-    define(namespace, b"y", then=b"x", weight=1000)
-    add(define(namespace, b"path", weight=1), b"1", b"2")
-    assert given(namespace, 3) == [b"path", b"path", b"x"]
 
 
 def test_changing_then_changes_the_order(namespace: Namespace) -> None:

@@ -24,6 +24,7 @@ from goordinate.coordinate.names import Name
 from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import (
     DATA,
+    ENCODINGS,
     LEASE,
     add,
     add_one,
@@ -38,30 +39,6 @@ from goordinate.tests.conformance.steps import (
 
 NAMES = [b"", b"a", "a\n", "é", b"\xff\x00", b"b" * 23, b"b" * 24, b"c" * 255, b"c" * 256]
 LONG_NAMES = [b"d" * 65_535, b"d" * 65_536, "ü" * 40_000]
-
-#: Encodings of all kinds, most of them not what we would write.
-ENCODINGS = {
-    "empty map": "a0",
-    "null": "f6",
-    "empty list": "80",
-    "empty tuple": "d88080",
-    "tuple in a list": "81d8808201d88080",
-    "uuid": "d82550" + "0123456789abcdef" * 2,
-    "long head of a number": "1b0000000000000001",
-    "half, single and double": "83f93c00fa3f800000fb3ff0000000000000",
-    "not a number with a payload": "fb7ff8000000000123",
-    "negative zero": "f98000",
-    "indefinite map": "bf4161f5ff",
-    "indefinite list in a map": "a141619f0102ff",
-    "string in chunks": "5f41614162ff",
-    "text and bytes": "a2616101416102",
-    "the same key twice": "a2416101416102",
-    "large number": "c249" + "01" + "00" * 8,
-    "unknown tag": "d9ffff01",
-    "undefined and a simple value": "82f7f8ff",
-    "key that Python cannot hash": "a18001",
-    "embedded CBOR": "d81841a0",
-}
 
 
 def own(number: int) -> bytes:

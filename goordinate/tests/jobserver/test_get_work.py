@@ -142,8 +142,7 @@ def test_a_unit_that_a_continuous_spec_made_up(rpc: Rpc) -> None:
     rpc.expect(((b"c", key, {}), None), "get_work", b"w", {})
     rpc.expect(([(key, {})], None), "get_work_units", b"c", {})
     rpc.clock.advance(1)
-    unit = (b"c", b"%.6f" % (UNIX_START + 1), {})
-    rpc.expect(([unit], None), "get_work", b"w", {b"max_jobs": 5})
+    rpc.expect(([(b"c", b"%.6f" % (UNIX_START + 1), {})], None), "get_work", b"w", {b"max_jobs": 5})
 
 
 def test_a_unit_that_was_given_up(rpc: Rpc) -> None:

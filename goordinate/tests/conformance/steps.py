@@ -6,15 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import (
-    Attempt,
-    Backend,
-    Namespace,
-    WorkSpec,
-    WorkUnit,
-    new_work_unit,
-)
+from goordinate.coordinate.api import Backend
+from goordinate.coordinate.handles import Attempt, Queue, WorkSpec, WorkUnit
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.new_units import new_work_unit
 
 #: Seconds of the leases that `take` asks for.
 LEASE = 100.0
@@ -62,12 +57,12 @@ ENCODINGS = {
 }
 
 
-def open_namespace(backend: Backend, name: str = "") -> Namespace:
+def open_namespace(backend: Backend, name: str = "") -> Queue:
     """What the tests talk to: a namespace of the backend (default: that of the RPC clients)."""
     return backend.namespace(name)
 
 
-def define(namespace: Namespace, name: Name, **keys: object) -> WorkSpec:
+def define(namespace: Queue, name: Name, **keys: object) -> WorkSpec:
     """Set a work spec with this name and these keys."""
     dictionary = {b"name": name, **{key.encode(): value for key, value in keys.items()}}
     return namespace.set_work_spec(dumps(dictionary))
@@ -94,14 +89,14 @@ def add_one(spec: WorkSpec, name: Name, **options: Any) -> WorkUnit:
 
 
 def take(
-    namespace: Namespace, worker: Name = b"worker", lease: float = LEASE, **options: Any
+    namespace: Queue, worker: Name = b"worker", lease: float = LEASE, **options: Any
 ) -> Attempt:
     """Request one unit; there must be one."""
     (attempt,) = namespace.request_attempts(worker, lease=lease, **options)
     return attempt
 
 
-def request(namespace: Namespace, count: int = 1, **options: Any) -> list[Name]:
+def request(namespace: Queue, count: int = 1, **options: Any) -> list[Name]:
     """Request units, and say which were given."""
     attempts = namespace.request_attempts(b"worker", count=count, **options)
     return [attempt.work_unit.name for attempt in attempts]
@@ -121,7 +116,7 @@ def state(unit: WorkUnit) -> dict[str, object]:
     """All that a unit shows of itself."""
     return {
         "name": unit.name,
-        "item": unit.item,
+        "item": unit.entry,
         "data": unit.data,
         "status": unit.status,
         "priority": unit.priority,
@@ -144,7 +139,7 @@ def attempt_state(attempt: Attempt) -> dict[str, object]:
     }
 
 
-def whole_state(namespace: Namespace) -> list[object]:
+def whole_state(namespace: Queue) -> list[object]:
     """Everything there is in a namespace, to see that nothing has changed."""
     specs, _ = namespace.list_work_specs()
     workers = namespace.workers()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from goordinate.coordinate.api import Namespace, WorkSpec
 from goordinate.coordinate.errors import NoSuchWorkUnit
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import add, add_one, listed, request, take, whole_state
 
@@ -73,7 +73,7 @@ def test_finished_and_failed_each_by_itself(spec: WorkSpec, clock: Clock) -> Non
     assert spec.count_work_units() == {FINISHED: 5, FAILED: 5}
 
 
-def test_only_done_units(namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+def test_only_done_units(namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
     add(spec, b"available", b"pending", b"finished")
     add(spec, b"delayed", delay=10**6)
     spec.update_work_unit(b"pending", status=PENDING)
@@ -119,7 +119,7 @@ class TestLater:
         assert listed(done) == [b"b", b"d"]
 
     def test_one_that_ran_again_has_a_new_end(
-        self, namespace: Namespace, done: WorkSpec, clock: Clock
+        self, namespace: Queue, done: WorkSpec, clock: Clock
     ) -> None:
         done.update_work_unit(b"c", status=AVAILABLE)
         attempt = take(namespace)
@@ -145,7 +145,7 @@ class TestLater:
         assert done.archive(2, None) == 1
         assert listed(done) == [b"b", "e"]
 
-    def test_an_archived_one_added_again_is_new(self, namespace: Namespace, done: WorkSpec) -> None:
+    def test_an_archived_one_added_again_is_new(self, namespace: Queue, done: WorkSpec) -> None:
         assert done.archive(0, None) == 5
         unit = add_one(done, b"c")
         assert (unit.status, unit.attempts, unit.priority) == (AVAILABLE, [], 0)
@@ -182,7 +182,7 @@ class TestDeleting:
 
 
 def test_attempts_of_archived_units_are_gone(
-    namespace: Namespace, spec: WorkSpec, clock: Clock
+    namespace: Queue, spec: WorkSpec, clock: Clock
 ) -> None:
     add(spec, b"unit")
     attempt = take(namespace)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, Namespace, WorkSpec, WorkUnit
 from goordinate.coordinate.errors import CoordinateError, LostLease, NoSuchAttempt, NotPending
-from goordinate.coordinate.lifecycle import (
+from goordinate.coordinate.handles import Attempt, Queue, WorkSpec, WorkUnit
+from goordinate.coordinate.states import (
     AVAILABLE,
     DELAYED,
     EXPIRED,
@@ -112,15 +112,13 @@ STALE_STATES = [name for name, (_, _, active) in STATES.items() if not active]
 
 
 @pytest.fixture
-def spec(namespace: Namespace) -> WorkSpec:
+def spec(namespace: Queue) -> WorkSpec:
     """A work spec that feeds another one."""
     define(namespace, b"next")
     return define(namespace, b"spec", then=b"next")
 
 
-def bring(
-    namespace: Namespace, spec: WorkSpec, clock: Clock, before: str
-) -> tuple[WorkUnit, Attempt]:
+def bring(namespace: Queue, spec: WorkSpec, clock: Clock, before: str) -> tuple[WorkUnit, Attempt]:
     """A unit, and an attempt that came into the state `before` `LATER` seconds ago."""
     unit = add_one(spec, b"unit", data=OWN, priority=3)
     attempt = take(namespace, lease=LEASE, work_specs=[b"spec"])
@@ -133,7 +131,7 @@ def bring(
     return unit, attempt
 
 
-def chained(namespace: Namespace) -> bool:
+def chained(namespace: Queue) -> bool:
     """Whether the next work spec has got the output of `GIVEN`."""
     return listed(namespace.work_spec(b"next")) == [b"chained"]
 
@@ -142,7 +140,7 @@ def chained(namespace: Namespace) -> bool:
 @pytest.mark.parametrize("before", ACTIVE_STATES)
 @pytest.mark.parametrize("data", [None, GIVEN])
 def test_active(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     clock: Clock,
     call: str,
@@ -195,7 +193,7 @@ def test_active(
 @pytest.mark.parametrize("data", [None, GIVEN])
 @pytest.mark.parametrize("held", [False, True], ids=["free", "held by another"])
 def test_stale(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     clock: Clock,
     call: str,
@@ -242,7 +240,7 @@ class TestClear:
 
     @pytest.mark.parametrize("before", ["pending", "finished", "failed"])
     def test_own_data_and_the_attempt_on_record(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, before: str
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, before: str
     ) -> None:
         unit, attempt = bring(namespace, spec, clock, "pending")
         attempt.renew(LEASE, GIVEN)
@@ -264,7 +262,7 @@ class TestClear:
         unit.clear_active_attempt()
         assert (unit.status, unit.not_before, unit.attempts) == (AVAILABLE, None, [])
 
-    def test_an_available_unit_stays_so(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_an_available_unit_stays_so(self, namespace: Queue, spec: WorkSpec) -> None:
         unit = add_one(spec, b"unit")
         before = whole_state(namespace)
         unit.clear_active_attempt()
@@ -274,7 +272,7 @@ class TestClear:
 class TestHistory:
     """Every attempt is on record; of one unit, the last 16."""
 
-    def run(self, namespace: Namespace, clock: Clock, count: int) -> list[Attempt]:
+    def run(self, namespace: Queue, clock: Clock, count: int) -> list[Attempt]:
         """Take and give back a unit so often."""
         attempts = []
         for number in range(count):
@@ -285,7 +283,7 @@ class TestHistory:
         return attempts
 
     def test_the_last_sixteen_are_kept(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = add_one(spec, b"unit")
         attempts = self.run(namespace, clock, 20)
@@ -314,7 +312,7 @@ class TestHistory:
         ]
 
     def test_an_attempt_is_its_unit_worker_and_start(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"a", b"b")
         one, other = take(namespace), take(namespace)
@@ -329,7 +327,7 @@ class TestHistory:
         assert again != one
         assert (one.status, again.status) == (RETRYABLE, PENDING)
 
-    def test_times(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_times(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         add(spec, b"unit")
         (attempt,) = namespace.request_attempts(b"worker")
         assert (attempt.start_time, attempt.end_time) == (UNIX_START, None)

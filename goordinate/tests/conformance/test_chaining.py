@@ -9,16 +9,9 @@ import pytest
 
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Namespace, WorkSpec
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-    RETRYABLE,
-)
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, RETRYABLE
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import (
     DATA,
@@ -35,7 +28,7 @@ Unit = tuple[Name, object, float, float | None]
 
 
 @pytest.fixture
-def following(namespace: Namespace, spec: WorkSpec) -> WorkSpec:
+def following(namespace: Queue, spec: WorkSpec) -> WorkSpec:
     """The work spec that gets the output of `spec`."""
     define(namespace, b"spec", then=b"next")
     return define(namespace, b"next")
@@ -46,7 +39,7 @@ WAYS = ("attempt", "update")
 
 
 def finish(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     data: bytes,
     way: str = "attempt",
@@ -134,7 +127,7 @@ SHAPES: dict[str, tuple[Any, list[Unit]]] = {
 @pytest.mark.parametrize(("output", "expected"), SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("key", [b"output", "output"])
 def test_every_shape(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     following: WorkSpec,
     clock: Clock,
@@ -179,7 +172,7 @@ BAD: dict[str, Any] = {
 @pytest.mark.parametrize("output", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("way", WAYS)
 def test_bad_output_adds_nothing_and_the_unit_is_finished(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec, output: object, way: str
+    namespace: Queue, spec: WorkSpec, following: WorkSpec, output: object, way: str
 ) -> None:
     data = dumps({b"output": output})
     finish(namespace, spec, data, way)
@@ -193,14 +186,14 @@ def test_bad_output_adds_nothing_and_the_unit_is_finished(
     [{}, [], [b"output"], b"output", None, 5, {b"outputs": [b"a"]}, {b"x": {b"output": [b"a"]}}],
 )
 def test_data_without_output(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec, data: object
+    namespace: Queue, spec: WorkSpec, following: WorkSpec, data: object
 ) -> None:
     finish(namespace, spec, dumps(data))
     assert following.count_work_units() == {}
 
 
 def test_data_is_cut_out_as_it_stands(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec
+    namespace: Queue, spec: WorkSpec, following: WorkSpec
 ) -> None:
     # {_ text "output": [_ tuple(bytes "k" with a long head, an odd item)]}
     odd = bytes.fromhex("bf 6161 1800 fa3f800000 d82550" + "07" * 16 + "ff")
@@ -232,7 +225,7 @@ class TestWhen:
     )
     def test_effective_data(
         self,
-        namespace: Namespace,
+        namespace: Queue,
         spec: WorkSpec,
         following: WorkSpec,
         first: bytes,
@@ -255,7 +248,7 @@ class TestWhen:
         assert listed(following) == [b"a"]
 
     def test_only_a_finish_chains(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"unit")
         for end in ("expire", "retry", "fail"):
@@ -264,7 +257,7 @@ class TestWhen:
         assert following.count_work_units() == {}
 
     def test_then_as_it_is_at_the_end_counts(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         add(spec, b"unit")
         attempt = take(namespace)
@@ -275,20 +268,20 @@ class TestWhen:
         assert listed(following) == []
 
     @pytest.mark.parametrize("then", [b"none", None, b""])
-    def test_no_next_spec(self, namespace: Namespace, spec: WorkSpec, then: Name | None) -> None:
+    def test_no_next_spec(self, namespace: Queue, spec: WorkSpec, then: Name | None) -> None:
         define(namespace, b"spec", then=then)
         finish(namespace, spec, self.OUTPUT)
         assert namespace.summarize() == [("", b"spec", FINISHED, 1)]
 
     def test_what_is_chained_is_handed_out(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         assert request(namespace) == []
         finish(namespace, spec, self.OUTPUT)
         assert request(namespace, work_specs=["next"]) == [b"a"]
 
     @pytest.mark.parametrize("way", WAYS)
-    def test_into_itself(self, namespace: Namespace, spec: WorkSpec, way: str) -> None:
+    def test_into_itself(self, namespace: Queue, spec: WorkSpec, way: str) -> None:
         define(namespace, b"spec", then=b"spec")
         finish(namespace, spec, dumps({b"output": [(b"unit", 5), b"more"]}), way)
         assert spec.count_work_units() == {AVAILABLE: 2}
@@ -302,7 +295,7 @@ class TestAgain:
     @pytest.mark.parametrize("way", WAYS)
     @pytest.mark.parametrize("status", [FINISHED, FAILED, AVAILABLE])
     def test_one_that_is_done_runs_again(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec, status: int, way: str
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec, status: int, way: str
     ) -> None:
         unit = add_one(following, b"a", priority=5)
         following.update_work_unit(b"a", status=status)
@@ -311,7 +304,7 @@ class TestAgain:
         assert unit.priority == (0 if way == "attempt" else 5)
 
     def test_a_pending_one_is_left_to_its_worker_by_an_attempt(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         unit = add_one(following, b"a")
         attempt = take(namespace, b"other")
@@ -322,7 +315,7 @@ class TestAgain:
         assert unit.data == b"\x07"
 
     def test_a_pending_one_is_taken_from_its_worker_by_an_update(
-        self, namespace: Namespace, spec: WorkSpec, following: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec
     ) -> None:
         unit = add_one(following, b"a")
         attempt = take(namespace, b"other")
@@ -351,7 +344,7 @@ class TestPriority:
     @pytest.mark.parametrize("way", WAYS)
     def test_inherited(
         self,
-        namespace: Namespace,
+        namespace: Queue,
         spec: WorkSpec,
         following: WorkSpec,
         output: object,
@@ -365,7 +358,7 @@ class TestPriority:
 
 
 def test_a_delay_begins_with_the_end(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec, clock: Clock
+    namespace: Queue, spec: WorkSpec, following: WorkSpec, clock: Clock
 ) -> None:
     add(spec, b"unit")
     attempt = take(namespace, lease=1000)
@@ -380,7 +373,7 @@ def test_a_delay_begins_with_the_end(
 
 
 def test_a_chain_of_three_with_a_large_output(
-    namespace: Namespace, spec: WorkSpec, following: WorkSpec
+    namespace: Queue, spec: WorkSpec, following: WorkSpec
 ) -> None:
     define(namespace, b"next", then=b"last")
     last = define(namespace, b"last")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from goordinate.coordinate.api import Namespace
-from goordinate.coordinate.lifecycle import AVAILABLE, FINISHED, PENDING
-from goordinate.coordinate.spec import PAUSED, RUNNABLE
+from goordinate.coordinate.control import PAUSED, RUNNABLE
+from goordinate.coordinate.handles import Queue
+from goordinate.coordinate.states import AVAILABLE, FINISHED, PENDING
 from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import add, define, request, take
 
 
-def test_a_unit_is_made_and_handed_out(namespace: Namespace) -> None:
+def test_a_unit_is_made_and_handed_out(namespace: Queue) -> None:
     spec = define(namespace, b"spec", continuous=True)
     attempt = take(namespace, lease=60)
     unit = attempt.work_unit
@@ -23,18 +23,18 @@ def test_a_unit_is_made_and_handed_out(namespace: Namespace) -> None:
     assert namespace.worker(b"worker").active_attempts() == [attempt]
 
 
-def test_one_however_many_are_asked_for(namespace: Namespace) -> None:
+def test_one_however_many_are_asked_for(namespace: Queue) -> None:
     define(namespace, b"spec", continuous=True)
     assert len(request(namespace, 9)) == 1
 
 
-def test_each_has_a_name_of_its_own(namespace: Namespace) -> None:
+def test_each_has_a_name_of_its_own(namespace: Queue) -> None:
     spec = define(namespace, b"spec", continuous=True)
     assert len({take(namespace).work_unit.name for _ in range(20)}) == 20
     assert spec.count_work_units() == {PENDING: 20}
 
 
-def test_units_that_wait_come_first(namespace: Namespace) -> None:
+def test_units_that_wait_come_first(namespace: Queue) -> None:
     spec = define(namespace, b"spec", continuous=True)
     add(spec, b"a", b"b")
     assert request(namespace, 9) == [b"a", b"b"]
@@ -48,7 +48,7 @@ def test_units_that_wait_come_first(namespace: Namespace) -> None:
 class TestInterval:
     """The next one may be made `interval` seconds after the last."""
 
-    def test_not_before_it_has_passed(self, namespace: Namespace, clock: Clock) -> None:
+    def test_not_before_it_has_passed(self, namespace: Queue, clock: Clock) -> None:
         define(namespace, b"spec", continuous=True, interval=60)
         take(namespace).finish()
         for passed, given in ((0, 0), (30, 0), (29.5, 0), (0.5, 1), (0, 0), (120, 1), (0, 0)):
@@ -58,7 +58,7 @@ class TestInterval:
             for attempt in attempts:
                 attempt.finish()
 
-    def test_units_that_wait_run_inside_it(self, namespace: Namespace, clock: Clock) -> None:
+    def test_units_that_wait_run_inside_it(self, namespace: Queue, clock: Clock) -> None:
         spec = define(namespace, b"spec", continuous=True, interval=60)
         made = take(namespace, lease=1000)
         add(spec, b"unit")
@@ -67,7 +67,7 @@ class TestInterval:
         clock.advance(60)  # handing out the unit that was there has not moved it
         assert take(namespace).work_unit != made.work_unit
 
-    def test_changed(self, namespace: Namespace, clock: Clock) -> None:
+    def test_changed(self, namespace: Queue, clock: Clock) -> None:
         spec = define(namespace, b"spec", continuous=True)
         spec.set_control({"interval": 10})
         take(namespace)
@@ -89,7 +89,7 @@ class TestNone:
         ],
     )
     def test_switched_off_and_on(
-        self, namespace: Namespace, off: dict[str, object], on: dict[str, object]
+        self, namespace: Queue, off: dict[str, object], on: dict[str, object]
     ) -> None:
         spec = define(namespace, b"spec", continuous=True)
         spec.set_control(off)
@@ -98,7 +98,7 @@ class TestNone:
         spec.set_control(on)
         assert len(request(namespace)) == 1
 
-    def test_not_more_than_may_run(self, namespace: Namespace, clock: Clock) -> None:
+    def test_not_more_than_may_run(self, namespace: Queue, clock: Clock) -> None:
         define(namespace, b"spec", continuous=True, max_running=2)
         attempts = [take(namespace), take(namespace)]
         assert request(namespace) == []
@@ -108,7 +108,7 @@ class TestNone:
 
     @pytest.mark.parametrize("call", ["expire", "retry", None])
     def test_one_that_came_back_goes_out_again(
-        self, namespace: Namespace, clock: Clock, call: str | None
+        self, namespace: Queue, clock: Clock, call: str | None
     ) -> None:
         spec = define(namespace, b"spec", continuous=True)
         attempt = take(namespace, lease=10)
@@ -120,12 +120,12 @@ class TestNone:
         assert spec.count_work_units() == {AVAILABLE: 1}
         assert take(namespace).work_unit == attempt.work_unit
 
-    def test_a_spec_that_is_not_continuous(self, namespace: Namespace) -> None:
+    def test_a_spec_that_is_not_continuous(self, namespace: Queue) -> None:
         define(namespace, b"spec")
         assert request(namespace) == []
 
 
-def test_specs_with_work_go_first(namespace: Namespace) -> None:
+def test_specs_with_work_go_first(namespace: Queue) -> None:
     define(namespace, b"source", continuous=True, then=b"sink", weight=1000)
     sink = define(namespace, b"sink", weight=1)
     add(sink, b"a", b"b")
@@ -134,7 +134,7 @@ def test_specs_with_work_go_first(namespace: Namespace) -> None:
     assert sink.count_work_units() == {PENDING: 2}
 
 
-def test_a_made_unit_lives_like_any_other(namespace: Namespace, clock: Clock) -> None:
+def test_a_made_unit_lives_like_any_other(namespace: Queue, clock: Clock) -> None:
     spec = define(namespace, b"spec", continuous=True, then=b"next")
     following = define(namespace, b"next")
     attempt = take(namespace)

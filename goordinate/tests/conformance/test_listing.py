@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
-from goordinate.coordinate.api import Namespace, WorkSpec
 from goordinate.coordinate.errors import NoSuchAttempt, NoSuchWorkUnit
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import (
     add,
@@ -134,7 +128,7 @@ class TestList:
         assert pages == names
 
     def test_the_unit_with_the_empty_name_is_one_like_any_other(
-        self, namespace: Namespace, spec: WorkSpec
+        self, namespace: Queue, spec: WorkSpec
     ) -> None:
         add(spec, b"", b"a")
         assert listed(spec, limit=1) == [b""]
@@ -160,7 +154,7 @@ class TestCount:
             FAILED: 1,
         }
 
-    def test_along_a_life(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_along_a_life(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         add(spec, b"unit")
         assert spec.count_work_units() == {AVAILABLE: 1}
         attempt = take(namespace)
@@ -192,9 +186,7 @@ class TestPriorities:
         assert listed(units, by_priority=True, limit=1) == [b"b"]
         assert listed(units, by_priority=True)[-2:] == [b"A", "c"]
 
-    def test_nothing_else_changes(
-        self, namespace: Namespace, units: WorkSpec, clock: Clock
-    ) -> None:
+    def test_nothing_else_changes(self, namespace: Queue, units: WorkSpec, clock: Clock) -> None:
         taken = take(namespace)
         counts = units.count_work_units()
         seen = [(unit.status, unit.expiration, unit.not_before, unit.data, unit.attempts)
@@ -209,14 +201,14 @@ class TestPriorities:
         assert namespace.worker(b"worker").active_attempts() == [taken]
         assert namespace.worker(b"worker").all_attempts() == [taken]
 
-    def test_no_names_no_change(self, namespace: Namespace, units: WorkSpec) -> None:
+    def test_no_names_no_change(self, namespace: Queue, units: WorkSpec) -> None:
         before = whole_state(namespace)
         units.set_priorities([], 5)
         units.set_priorities([b"none"], 5)
         assert whole_state(namespace) == before
 
     def test_a_delayed_unit_keeps_its_priority(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"now")
         add(spec, b"later", delay=10)
@@ -252,7 +244,7 @@ class TestDelete:
 
     @pytest.mark.parametrize("query", [{}, {"names": [b"a"]}, {"statuses": [PENDING]}])
     def test_workers_hold_them_no_more(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, query: dict[str, Any]
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, query: dict[str, Any]
     ) -> None:
         add(spec, b"a")
         take(namespace)
@@ -263,7 +255,7 @@ class TestDelete:
         assert request(namespace) == []
 
     def test_units_and_attempts_are_gone(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit, kept = add_one(spec, b"a"), add_one(spec, b"b")
         past = take(namespace)
@@ -288,7 +280,7 @@ class TestDelete:
 
     @pytest.mark.parametrize("every", [False, True])
     def test_a_unit_added_again_has_no_past(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, every: bool
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, every: bool
     ) -> None:
         add(spec, b"unit")
         old = take(namespace)
@@ -302,7 +294,7 @@ class TestDelete:
         clock.advance(1000)  # the end of the old lease means nothing to the new unit
         assert take(namespace).work_unit == unit
 
-    def test_deleting_frees_the_places_of_a_full_spec(self, namespace: Namespace) -> None:
+    def test_deleting_frees_the_places_of_a_full_spec(self, namespace: Queue) -> None:
         spec = define(namespace, b"full", max_running=1)
         add(spec, b"a", b"b", b"c")
         assert [request(namespace), request(namespace)] == [[b"a"], []]

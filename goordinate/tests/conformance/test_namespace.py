@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from goordinate.coordinate.api import Backend, Namespace, Summary, WorkSpec
+from goordinate.coordinate.api import Backend, Summary
 from goordinate.coordinate.errors import Gone, NoSuchWorkSpec
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FINISHED, PENDING
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FINISHED, PENDING
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import (
     DATA,
@@ -86,7 +87,7 @@ class TestListing:
     )
     def test_pages(
         self,
-        namespace: Namespace,
+        namespace: Queue,
         start: Name | None,
         limit: int | None,
         expected: list[Name],
@@ -97,7 +98,7 @@ class TestListing:
         specs, after = namespace.list_work_specs(start, limit)
         assert (names(specs), after) == (expected, following)
 
-    def test_pages_together_are_the_whole(self, namespace: Namespace) -> None:
+    def test_pages_together_are_the_whole(self, namespace: Queue) -> None:
         expected = [b"spec %02d" % number for number in range(25)]
         for name in reversed(expected):
             define(namespace, name)
@@ -112,7 +113,7 @@ class TestListing:
 class TestDeletingSpecs:
     """destroy_work_spec and clear take units and attempts with them."""
 
-    def test_a_destroyed_spec_is_gone(self, namespace: Namespace) -> None:
+    def test_a_destroyed_spec_is_gone(self, namespace: Queue) -> None:
         for name in (b"kept", b"spec"):
             add(define(namespace, name), b"a", b"b")
         attempt = take(namespace, work_specs=[b"spec"])
@@ -140,7 +141,7 @@ class TestDeletingSpecs:
         assert request(namespace, 9) == [b"a", b"b"]
         assert request(namespace, 9, work_specs=[b"spec"]) == []
 
-    def test_a_spec_of_the_same_name_begins_anew(self, namespace: Namespace) -> None:
+    def test_a_spec_of_the_same_name_begins_anew(self, namespace: Queue) -> None:
         old = define(namespace, b"spec", weight=3)
         add(old, b"unit")
         attempt = take(namespace)
@@ -154,9 +155,7 @@ class TestDeletingSpecs:
             attempt.finish()
         assert new.work_unit(b"unit").status == AVAILABLE
 
-    def test_leases_of_a_destroyed_spec_end_quietly(
-        self, namespace: Namespace, clock: Clock
-    ) -> None:
+    def test_leases_of_a_destroyed_spec_end_quietly(self, namespace: Queue, clock: Clock) -> None:
         spec = define(namespace, b"spec", continuous=True, interval=5)
         add(spec, b"a", b"b", delay=50)
         take(namespace)
@@ -165,7 +164,7 @@ class TestDeletingSpecs:
         assert namespace.summarize() == []
         assert request(namespace) == []
 
-    def test_clear(self, namespace: Namespace) -> None:
+    def test_clear(self, namespace: Queue) -> None:
         assert namespace.clear() == 0
         for name in (b"a", b"b", b"c"):
             add(define(namespace, name), b"unit")
@@ -177,14 +176,14 @@ class TestDeletingSpecs:
         assert request(namespace) == [b"unit"]
 
     @pytest.mark.parametrize("name", [b"none", "none", b""])
-    def test_unknown_specs(self, namespace: Namespace, name: Name) -> None:
+    def test_unknown_specs(self, namespace: Queue, name: Name) -> None:
         for use in (namespace.work_spec, namespace.destroy_work_spec):
             with pytest.raises(NoSuchWorkSpec) as caught:
                 use(name)
             assert caught.value.name == name
 
 
-def uses(namespace: Namespace, spec: WorkSpec) -> dict[str, Callable[[], object]]:
+def uses(namespace: Queue, spec: WorkSpec) -> dict[str, Callable[[], object]]:
     """Every use of what is in a namespace, but for those that make something of it."""
     unit = add_one(spec, b"unit")
     attempt = take(namespace)
@@ -220,7 +219,7 @@ def uses(namespace: Namespace, spec: WorkSpec) -> dict[str, Callable[[], object]
         "spec.update_work_unit": lambda: spec.update_work_unit(b"unit", status=FINISHED),
         "spec.archive": lambda: spec.archive(0, None),
         "unit.name": lambda: unit.name,
-        "unit.item": lambda: unit.item,
+        "unit.entry": lambda: unit.entry,
         "unit.data": lambda: unit.data,
         "unit.status": lambda: unit.status,
         "unit.priority": lambda: unit.priority,
@@ -266,7 +265,7 @@ class TestDestroy:
         assert anew.workers() == []
         assert request(kept) == [b"unit"]
 
-    def test_every_use_of_it_raises_gone(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_every_use_of_it_raises_gone(self, namespace: Queue, spec: WorkSpec) -> None:
         calls = uses(namespace, spec)
         namespace.destroy()
         silent = []

@@ -6,21 +6,21 @@ import pytest
 
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, Namespace, WorkSpec
-from goordinate.coordinate.lifecycle import AVAILABLE, EXPIRED, FAILED, PENDING
+from goordinate.coordinate.handles import Attempt, Queue, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, EXPIRED, FAILED, PENDING
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.conformance.steps import add, add_one, define, request, take
 
 
-def lapse(namespace: Namespace, clock: Clock, count: int = 1) -> list[Name]:
+def lapse(namespace: Queue, clock: Clock, count: int = 1) -> list[Name]:
     """Request units and let their leases run out."""
     given = request(namespace, count, lease=10)
     clock.advance(10)
     return given
 
 
-def test_the_third_request_gets_none(namespace: Namespace, clock: Clock) -> None:
+def test_the_third_request_gets_none(namespace: Queue, clock: Clock) -> None:
     spec = define(namespace, b"spec", max_retries=2)
     unit = add_one(spec, b"unit", data=dumps({b"a": [1], b"traceback": b"old"}))
     for _ in range(2):
@@ -35,14 +35,14 @@ def test_the_third_request_gets_none(namespace: Namespace, clock: Clock) -> None
 
 
 @pytest.mark.parametrize("data", [b"\xf6", b"\x80", b"\x01"])
-def test_data_that_is_no_map_becomes_one(namespace: Namespace, clock: Clock, data: bytes) -> None:
+def test_data_that_is_no_map_becomes_one(namespace: Queue, clock: Clock, data: bytes) -> None:
     unit = add_one(define(namespace, b"spec", max_retries=1), b"unit", data=data)
     lapse(namespace, clock)
     assert request(namespace) == []
     assert loads(unit.data) == {b"traceback": b"too many retries"}
 
 
-def test_part_of_a_batch(namespace: Namespace, clock: Clock) -> None:
+def test_part_of_a_batch(namespace: Queue, clock: Clock) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"b")
     lapse(namespace, clock)
@@ -53,7 +53,7 @@ def test_part_of_a_batch(namespace: Namespace, clock: Clock) -> None:
     assert request(namespace, 2) == [b"d"]
 
 
-def test_a_whole_batch(namespace: Namespace, clock: Clock) -> None:
+def test_a_whole_batch(namespace: Queue, clock: Clock) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"a", b"b")
     assert lapse(namespace, clock, 2) == [b"a", b"b"]
@@ -62,7 +62,7 @@ def test_a_whole_batch(namespace: Namespace, clock: Clock) -> None:
     assert spec.count_work_units() == {FAILED: 2, PENDING: 2, AVAILABLE: 1}
 
 
-def test_the_next_unit_has_its_turn(namespace: Namespace, clock: Clock) -> None:
+def test_the_next_unit_has_its_turn(namespace: Queue, clock: Clock) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"a", b"b")
     assert lapse(namespace, clock) == [b"a"]
@@ -70,7 +70,7 @@ def test_the_next_unit_has_its_turn(namespace: Namespace, clock: Clock) -> None:
     assert spec.work_unit(b"a").status == FAILED
 
 
-def test_the_next_spec_has_its_turn(namespace: Namespace, clock: Clock) -> None:
+def test_the_next_spec_has_its_turn(namespace: Queue, clock: Clock) -> None:
     add(define(namespace, b"spec", max_retries=1, priority=5), b"a")
     lapse(namespace, clock)
     add(define(namespace, b"other"), b"b")
@@ -90,7 +90,7 @@ def give_back(spec: WorkSpec, attempt: Attempt, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["retry", "expire", "update", "clear"])
-def test_only_leases_that_ran_out_count(namespace: Namespace, clock: Clock, way: str) -> None:
+def test_only_leases_that_ran_out_count(namespace: Queue, clock: Clock, way: str) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"unit")
     for _ in range(5):
@@ -101,7 +101,7 @@ def test_only_leases_that_ran_out_count(namespace: Namespace, clock: Clock, way:
     assert request(namespace) == []
 
 
-def test_giving_back_with_a_delay_forgets_no_lapse(namespace: Namespace, clock: Clock) -> None:
+def test_giving_back_with_a_delay_forgets_no_lapse(namespace: Queue, clock: Clock) -> None:
     add(define(namespace, b"spec", max_retries=2), b"unit")
     lapse(namespace, clock)
     take(namespace).retry(delay=5)
@@ -111,7 +111,7 @@ def test_giving_back_with_a_delay_forgets_no_lapse(namespace: Namespace, clock: 
 
 
 @pytest.mark.parametrize("way", ["retry", "expire", "update", "clear"])
-def test_giving_back_forgets_no_lapse(namespace: Namespace, clock: Clock, way: str) -> None:
+def test_giving_back_forgets_no_lapse(namespace: Queue, clock: Clock, way: str) -> None:
     spec = define(namespace, b"spec", max_retries=2)
     add(spec, b"unit")
     lapse(namespace, clock)
@@ -125,7 +125,7 @@ def test_giving_back_forgets_no_lapse(namespace: Namespace, clock: Clock, way: s
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("delay", [0, 5])
 def test_a_unit_that_is_added_again_begins_anew(
-    namespace: Namespace, clock: Clock, restart: bool, delay: float
+    namespace: Queue, clock: Clock, restart: bool, delay: float
 ) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"unit")
@@ -137,7 +137,7 @@ def test_a_unit_that_is_added_again_begins_anew(
 
 
 @pytest.mark.parametrize("way", ["add", "restart", "update"])
-def test_a_failed_unit_begins_anew(namespace: Namespace, clock: Clock, way: str) -> None:
+def test_a_failed_unit_begins_anew(namespace: Queue, clock: Clock, way: str) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"unit")
     lapse(namespace, clock)

@@ -7,26 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, Namespace, WorkSpec
 from goordinate.coordinate.errors import LostLease, NotPending
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    EXPIRED,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
+from goordinate.coordinate.handles import Attempt, Queue, WorkSpec
+from goordinate.coordinate.states import AVAILABLE, DELAYED, EXPIRED, FAILED, FINISHED, PENDING
 from goordinate.tests.conformance.clock import UNIX_START, Clock
-from goordinate.tests.conformance.steps import (
-    DATA,
-    add,
-    add_one,
-    define,
-    listed,
-    request,
-    take,
-)
+from goordinate.tests.conformance.steps import DATA, add, add_one, define, listed, request, take
 
 
 class World:
@@ -34,7 +19,7 @@ class World:
 
     SECONDS = 60.0
 
-    def __init__(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def __init__(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         self.namespace, self.spec, self.clock = namespace, spec, clock
 
     def leased(self) -> Attempt:
@@ -47,7 +32,7 @@ class World:
 
 
 @pytest.fixture
-def world(namespace: Namespace, spec: WorkSpec, clock: Clock) -> World:
+def world(namespace: Queue, spec: WorkSpec, clock: Clock) -> World:
     """An empty spec at the start of time."""
     return World(namespace, spec, clock)
 
@@ -74,7 +59,7 @@ LEASE_SHOWS: dict[str, tuple[Callable[[World, Attempt], object], object, object]
     "delete pending": (lambda w, a: w.spec.delete_work_units(statuses=[PENDING]), 1, 0),
     "status": (lambda w, a: a.work_unit.status, PENDING, AVAILABLE),
     "data": (lambda w, a: a.work_unit.data, dumps(2), DATA),
-    "item": (lambda w, a: a.work_unit.item, b"\x44unit\x02", b"\x44unit" + DATA),
+    "item": (lambda w, a: a.work_unit.entry, b"\x44unit\x02", b"\x44unit" + DATA),
     "expiration": (lambda w, a: a.work_unit.expiration, UNIX_START + 60, None),
     "worker name": (lambda w, a: a.work_unit.worker_name, b"worker", None),
     "active attempt": (lambda w, a: a.work_unit.active_attempt == a, True, False),
@@ -140,7 +125,7 @@ def test_the_end_of_a_delay(world: World, call: str, seconds: float, over: int) 
 class TestLease:
     """Ends of leases, one by one."""
 
-    def test_each_in_its_time(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_each_in_its_time(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         ends = {b"%02d" % number: 10 + (number * 7) % 20 * 0.25 for number in range(20)}
         add(spec, *ends)
         for name, end in ends.items():
@@ -152,7 +137,7 @@ class TestLease:
             clock.advance(0.25)
 
     def test_moved_inside_the_second_that_has_begun(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"a", b"b", b"c", b"d")
         attempts = [take(namespace, lease=1.75) for _ in range(4)]
@@ -167,7 +152,7 @@ class TestLease:
         assert held == [b"abc", b"abc", b"bc", b"bc", b"c", b"c", b"c"]
 
     def test_what_is_left_of_the_attempt(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = add_one(spec, b"unit")
         attempt = take(namespace, lease=10)
@@ -181,7 +166,7 @@ class TestLease:
 
     @pytest.mark.parametrize("status", [FINISHED, FAILED])
     def test_a_unit_that_is_done_does_not_come_back(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, status: int
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, status: int
     ) -> None:
         unit = add_one(spec, b"unit")
         take(namespace, lease=10)
@@ -190,7 +175,7 @@ class TestLease:
         assert unit.status == status
         assert request(namespace) == []
 
-    def test_a_lease_moved_nearer(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_a_lease_moved_nearer(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         unit = add_one(spec, b"unit")
         attempt = take(namespace, lease=1000)
         clock.advance(10)
@@ -200,7 +185,7 @@ class TestLease:
 
     @pytest.mark.parametrize("lease", [0, -10])
     def test_a_lease_without_length_is_over_at_once(
-        self, namespace: Namespace, spec: WorkSpec, lease: float
+        self, namespace: Queue, spec: WorkSpec, lease: float
     ) -> None:
         add(spec, b"unit")
         assert take(namespace, lease=lease).status == EXPIRED
@@ -212,7 +197,7 @@ class TestLease:
         assert spec.count_work_units() == {AVAILABLE: 1}
 
     def test_a_clock_that_goes_back_does_no_harm(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"a", b"b", b"c")
         take(namespace, lease=10)
@@ -230,7 +215,7 @@ class TestOneMoment:
     """An operation happens at one moment, even if time passes while it runs."""
 
     @pytest.fixture
-    def attempt(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> Attempt:
+    def attempt(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> Attempt:
         """An attempt whose lease ends between the next reading of the clock and the one after."""
         add(spec, b"unit")
         attempt = take(namespace, lease=15)
@@ -258,7 +243,7 @@ class TestOneMoment:
         clock.step = 0
         assert (attempt.status, attempt.work_unit.attempts) == (PENDING, [attempt])
 
-    def test_request(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_request(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         add(spec, b"a", b"b", b"c", b"d")
         clock.step = 10
         attempts = namespace.request_attempts(b"worker", count=4, lease=1000)
@@ -271,7 +256,7 @@ class TestOneMoment:
 class TestWallClock:
     """Somebody sets the wall clock: what waits ends on time, and is shown by the new time."""
 
-    def test_leases(self, namespace: Namespace, spec: WorkSpec, clock: Clock, step: float) -> None:
+    def test_leases(self, namespace: Queue, spec: WorkSpec, clock: Clock, step: float) -> None:
         unit = add_one(spec, b"unit")
         attempt = take(namespace, lease=60)
         assert unit.expiration == UNIX_START + 60
@@ -286,7 +271,7 @@ class TestWallClock:
         assert attempt.end_time == end
 
     def test_delays_and_lives(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, step: float
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, step: float
     ) -> None:
         unit = add_one(spec, b"unit", delay=60)
         namespace.heartbeat(b"worker", mode=b"RUN", data=None, lifetime=60, parent=None)
@@ -301,7 +286,7 @@ class TestWallClock:
         assert namespace.find_worker(b"worker") is None
         assert request(namespace) == [b"unit"]
 
-    def test_intervals(self, namespace: Namespace, clock: Clock, step: float) -> None:
+    def test_intervals(self, namespace: Queue, clock: Clock, step: float) -> None:
         define(namespace, b"made up", continuous=True, interval=60)
         assert request(namespace) == [b"%.6f" % UNIX_START]
         clock.set_wall_clock(step)

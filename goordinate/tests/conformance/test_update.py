@@ -7,16 +7,9 @@ from typing import NamedTuple
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Namespace, WorkSpec, WorkUnit
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-    RETRYABLE,
-)
+from goordinate.coordinate.handles import Queue, WorkSpec, WorkUnit
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, RETRYABLE
 from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import add, add_one, define, listed, request, state, take
 
@@ -83,13 +76,13 @@ STATES = ("available", "delayed", "pending", "finished", "failed")
 
 
 @pytest.fixture
-def spec(namespace: Namespace) -> WorkSpec:
+def spec(namespace: Queue) -> WorkSpec:
     """A work spec that feeds another one."""
     define(namespace, b"next")
     return define(namespace, b"spec", then=b"next")
 
 
-def put(namespace: Namespace, spec: WorkSpec, clock: Clock, now: str) -> WorkUnit:
+def put(namespace: Queue, spec: WorkSpec, clock: Clock, now: str) -> WorkUnit:
     """A unit that came into the state `now`, without chaining, `LATER` seconds ago."""
     unit = add_one(spec, b"unit", data=OWN, delay=DELAY if now == "delayed" else 0)
     if now not in ("available", "delayed"):
@@ -112,7 +105,7 @@ def shown(unit: WorkUnit) -> Shown:
 @pytest.mark.parametrize("lease", [None, LEASE])
 @pytest.mark.parametrize("data", [None, NEW])
 def test_every_row(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     clock: Clock,
     now: str,
@@ -143,7 +136,7 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize("lease", [None, LEASE])
 @pytest.mark.parametrize("data", [None, NEW])
 def test_without_a_status(
-    namespace: Namespace,
+    namespace: Queue,
     spec: WorkSpec,
     clock: Clock,
     now: str,
@@ -164,7 +157,7 @@ class TestData:
 
     @pytest.mark.parametrize("now", STATES)
     def test_it_outlives_the_attempt(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, now: str
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, now: str
     ) -> None:
         unit = put(namespace, spec, clock, now)
         spec.update_work_unit(b"unit", data=NEW)
@@ -173,7 +166,7 @@ class TestData:
         assert take(namespace, work_specs=[b"spec"]).data == NEW
 
     def test_it_takes_the_place_of_the_data_of_an_attempt(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = put(namespace, spec, clock, "pending")
         attempt = unit.active_attempt
@@ -185,7 +178,7 @@ class TestData:
         assert unit.data == NEW
 
     def test_data_of_an_attempt_that_ended_by_update_is_its_own(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = put(namespace, spec, clock, "pending")
         attempt = unit.active_attempt
@@ -198,13 +191,13 @@ class TestData:
 class TestWorker:
     """Who holds the unit, and whose list it is on."""
 
-    def holders(self, namespace: Namespace, spec: WorkSpec) -> list[bytes]:
+    def holders(self, namespace: Queue, spec: WorkSpec) -> list[bytes]:
         """The workers that hold the unit."""
         return [name for name in (b"worker", b"other") if namespace.worker(name).active_attempts()]
 
     @pytest.mark.parametrize("asked", [AVAILABLE, FINISHED, FAILED])
     def test_the_unit_leaves_the_list_of_its_worker(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock, asked: int
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, asked: int
     ) -> None:
         unit = put(namespace, spec, clock, "pending")
         (attempt,) = unit.attempts
@@ -216,7 +209,7 @@ class TestWorker:
         assert namespace.worker(b"worker").all_attempts() == [attempt]
 
     def test_a_pending_unit_goes_to_another_worker(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = put(namespace, spec, clock, "pending")
         (first,) = unit.attempts
@@ -230,7 +223,7 @@ class TestWorker:
         assert (first.worker_name, first.start_time) == (b"worker", UNIX_START)
 
     def test_the_worker_that_has_it_already(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = put(namespace, spec, clock, "pending")
         before = state(unit)
@@ -240,7 +233,7 @@ class TestWorker:
         assert namespace.worker(b"worker").all_attempts() == unit.attempts
 
     def test_pending_by_hand_is_nobodys(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = put(namespace, spec, clock, "available")
         spec.update_work_unit(b"unit", status=PENDING, lease=LEASE)
@@ -254,7 +247,7 @@ class TestWorker:
         assert shown(unit) == FREE
 
     def test_without_a_lease_it_stays_pending(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = put(namespace, spec, clock, "available")
         spec.update_work_unit(b"unit", status=PENDING)
@@ -266,7 +259,7 @@ class TestWorker:
 
 
 def test_it_chains_each_time_it_becomes_finished(
-    namespace: Namespace, spec: WorkSpec, clock: Clock
+    namespace: Queue, spec: WorkSpec, clock: Clock
 ) -> None:
     following = namespace.work_spec(b"next")
     put(namespace, spec, clock, "pending")
@@ -280,7 +273,7 @@ def test_it_chains_each_time_it_becomes_finished(
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_worker_whose_lease_has_run_out_may_still_finish(
-    namespace: Namespace, spec: WorkSpec, clock: Clock, held: bool
+    namespace: Queue, spec: WorkSpec, clock: Clock, held: bool
 ) -> None:
     following = namespace.work_spec(b"next")
     unit = put(namespace, spec, clock, "pending")
@@ -299,7 +292,7 @@ def test_a_worker_whose_lease_has_run_out_may_still_finish(
 
 
 def test_a_finished_unit_is_never_failed_by_a_late_worker(
-    namespace: Namespace, spec: WorkSpec, clock: Clock
+    namespace: Queue, spec: WorkSpec, clock: Clock
 ) -> None:
     add(spec, b"unit")
     take(namespace, b"slow", lease=LEASE)

@@ -9,7 +9,7 @@ import pytest
 
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.coordinate.api import Namespace, WorkSpec
+from goordinate.coordinate.control import PAUSED, RUNNABLE, Control
 from goordinate.coordinate.errors import (
     BadWorkSpec,
     BadWorkSpecName,
@@ -19,8 +19,8 @@ from goordinate.coordinate.errors import (
     NoSuchWorkSpec,
     NoWorkSpecName,
 )
+from goordinate.coordinate.handles import Queue, WorkSpec
 from goordinate.coordinate.names import Name
-from goordinate.coordinate.spec import PAUSED, RUNNABLE, Control
 from goordinate.tests.conformance.steps import add, define, listed, names, whole_state
 
 #: What a dictionary with a name and nothing else gives.
@@ -46,9 +46,7 @@ class TestNames:
     @pytest.mark.parametrize(
         ("first", "second"), [(b"spec", "spec"), ("spec", b"spec"), ("é", "é".encode())]
     )
-    def test_both_forms_name_one_spec(
-        self, namespace: Namespace, first: Name, second: Name
-    ) -> None:
+    def test_both_forms_name_one_spec(self, namespace: Queue, first: Name, second: Name) -> None:
         define(namespace, first)
         define(namespace, second, weight=3)
         for name in (first, second):
@@ -58,11 +56,11 @@ class TestNames:
         assert names(namespace.list_work_specs()[0]) == [first]
 
     @pytest.mark.parametrize("name", [b"\xff\x00\n", b" ", b"x" * 70_000, "\U0001f40d"])
-    def test_any_bytes_are_a_name(self, namespace: Namespace, name: Name) -> None:
+    def test_any_bytes_are_a_name(self, namespace: Queue, name: Name) -> None:
         define(namespace, name)
         assert namespace.work_spec(name).name == name
 
-    def test_the_name_of_the_key_may_be_text(self, namespace: Namespace) -> None:
+    def test_the_name_of_the_key_may_be_text(self, namespace: Queue) -> None:
         assert namespace.set_work_spec(dumps({"name": "spec", "weight": 7})).control.weight == 7
 
 
@@ -85,7 +83,7 @@ class TestRefused:
     )
 
     @pytest.mark.parametrize(("data", "error"), BAD)
-    def test_as_a_new_spec(self, namespace: Namespace, data: bytes, error: type[Exception]) -> None:
+    def test_as_a_new_spec(self, namespace: Queue, data: bytes, error: type[Exception]) -> None:
         define(namespace, b"other")
         before = whole_state(namespace)
         with pytest.raises(error):
@@ -94,7 +92,7 @@ class TestRefused:
 
     @pytest.mark.parametrize(("data", "error"), [*BAD, (dumps({b"name": b"other"}), ChangedName)])
     def test_as_new_data(
-        self, namespace: Namespace, spec: WorkSpec, data: bytes, error: type[Exception]
+        self, namespace: Queue, spec: WorkSpec, data: bytes, error: type[Exception]
     ) -> None:
         add(spec, b"unit")
         before = whole_state(namespace)
@@ -130,7 +128,7 @@ class TestRefused:
         ],
     )
     def test_a_value_of_the_wrong_type_is_named(
-        self, namespace: Namespace, spec: WorkSpec, key: str, value: object
+        self, namespace: Queue, spec: WorkSpec, key: str, value: object
     ) -> None:
         before = whole_state(namespace)
         with pytest.raises(BadWorkSpec, match=key) as caught:
@@ -155,7 +153,7 @@ class TestData:
             dumps({b"name": b"spec", "name": b"spec"}),
         ],
     )
-    def test_exact(self, namespace: Namespace, data: bytes) -> None:
+    def test_exact(self, namespace: Queue, data: bytes) -> None:
         spec = namespace.set_work_spec(data)
         assert spec.data == data
         assert namespace.work_spec(b"spec").data == data
@@ -163,7 +161,7 @@ class TestData:
         assert spec.data == dumps({b"name": "spec", b"new": 1})
         assert spec.name == b"spec"
 
-    def test_units_stay_when_the_dictionary_changes(self, namespace: Namespace) -> None:
+    def test_units_stay_when_the_dictionary_changes(self, namespace: Queue) -> None:
         spec = define(namespace, b"spec", weight=3)
         add(spec, b"a", b"b")
         define(namespace, b"spec")
@@ -222,13 +220,13 @@ class TestControl:
     @pytest.mark.parametrize(("keys", "differ"), CONTROLS)
     @pytest.mark.parametrize("text", [False, True], ids=["bytes", "text"])
     def test_from_the_dictionary(
-        self, namespace: Namespace, keys: dict[str, Any], differ: dict[str, Any], text: bool
+        self, namespace: Queue, keys: dict[str, Any], differ: dict[str, Any], text: bool
     ) -> None:
         dictionary = {(key if text else key.encode()): value for key, value in keys.items()}
         spec = namespace.set_work_spec(dumps({b"name": b"spec", **dictionary}))
         assert spec.control == replace(DEFAULTS, **differ)
 
-    def test_a_new_dictionary_derives_all_anew(self, namespace: Namespace) -> None:
+    def test_a_new_dictionary_derives_all_anew(self, namespace: Queue) -> None:
         spec = define(namespace, b"spec", weight=3, max_running=1, disabled=True, then=b"next")
         spec.set_control({"max_getwork": 4, "status": RUNNABLE, "priority": 9})
         spec.set_data(dumps({b"name": b"spec", b"interval": 5}))
@@ -237,7 +235,7 @@ class TestControl:
         define(namespace, "spec", max_retries=3)
         assert spec.control == replace(DEFAULTS, max_retries=3)
 
-    def test_every_value_that_may_be_changed(self, namespace: Namespace) -> None:
+    def test_every_value_that_may_be_changed(self, namespace: Queue) -> None:
         spec = define(namespace, b"spec", continuous=True, then=b"next", runtime=b"go")
         before = spec.control
         changes: dict[str, object] = {
@@ -291,7 +289,7 @@ class TestControl:
 
     @pytest.mark.parametrize("keys", [{}, {"continuous": False}])
     def test_only_a_spec_defined_so_can_be_continuous(
-        self, namespace: Namespace, keys: dict[str, object]
+        self, namespace: Queue, keys: dict[str, object]
     ) -> None:
         spec = define(namespace, b"spec", **keys)
         with pytest.raises(CannotBecomeContinuous) as caught:
@@ -300,7 +298,7 @@ class TestControl:
         assert spec.control == DEFAULTS
         spec.set_control({"continuous": False})
 
-    def test_continuous_off_and_on(self, namespace: Namespace) -> None:
+    def test_continuous_off_and_on(self, namespace: Queue) -> None:
         spec = define(namespace, b"spec", continuous=True)
         for switch in (False, True):
             spec.set_control({"continuous": switch})

@@ -9,9 +9,11 @@ import pytest
 
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Namespace, WorkSpec, new_work_unit
 from goordinate.coordinate.errors import NoSuchWorkUnit
-from goordinate.coordinate.lifecycle import (
+from goordinate.coordinate.handles import Queue, WorkSpec
+from goordinate.coordinate.names import Name
+from goordinate.coordinate.new_units import new_work_unit
+from goordinate.coordinate.states import (
     AVAILABLE,
     DELAYED,
     EXPIRED,
@@ -20,7 +22,6 @@ from goordinate.coordinate.lifecycle import (
     PENDING,
     RETRYABLE,
 )
-from goordinate.coordinate.names import Name
 from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import (
     DATA,
@@ -50,17 +51,17 @@ class TestNames:
     """Any bytes are a name; as text they are the same name."""
 
     @pytest.mark.parametrize("name", [*NAMES, *LONG_NAMES], ids=lambda name: f"{name!r:.20}")
-    def test_any_bytes(self, namespace: Namespace, spec: WorkSpec, name: Name) -> None:
+    def test_any_bytes(self, namespace: Queue, spec: WorkSpec, name: Name) -> None:
         unit = add_one(spec, name, data=own(1))
         assert (unit.name, unit.data) == (name, own(1))
-        assert unit.item == dumps(name) + own(1)
+        assert unit.entry == dumps(name) + own(1)
         assert listed(spec) == [name]
         attempt = take(namespace)
         assert attempt.work_unit == unit
         attempt.renew(10, own(2))
         assert (unit.name, unit.data) == (name, own(2))
         spec.update_work_unit(name, status=FINISHED, data=own(3))
-        assert unit.item == dumps(name) + own(3)
+        assert unit.entry == dumps(name) + own(3)
 
     @pytest.mark.parametrize(("first", "second"), [(b"a", "a"), ("a", b"a"), ("é", "é".encode())])
     def test_the_form_first_stored_goes_out(
@@ -72,11 +73,11 @@ class TestNames:
         assert listed(spec) == [first]
         for name in (first, second):
             unit = spec.work_unit(name)
-            assert (unit.name, unit.item) == (first, dumps(first) + own(3))
+            assert (unit.name, unit.entry) == (first, dumps(first) + own(3))
         assert spec.count_work_units() == {AVAILABLE: 1}
         assert spec.delete_work_units(names=[second]) == 1
 
-    def test_names_of_other_specs_are_other_units(self, namespace: Namespace) -> None:
+    def test_names_of_other_specs_are_other_units(self, namespace: Queue) -> None:
         one, other = define(namespace, b"one"), define(namespace, b"other")
         units = [add_one(one, b"unit", data=own(1)), add_one(other, b"unit", data=own(2))]
         take(namespace, work_specs=[b"other"])
@@ -104,7 +105,7 @@ class TestNames:
 
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
 def test_data_is_exact_to_the_byte(
-    namespace: Namespace, spec: WorkSpec, clock: Clock, encoding: str
+    namespace: Queue, spec: WorkSpec, clock: Clock, encoding: str
 ) -> None:
     data = bytes.fromhex(encoding)
     unit = add_one(spec, "unit", data=data)
@@ -184,14 +185,14 @@ class TestNew:
         spec.add_work_units([])
         assert spec.count_work_units() == {}
 
-    def test_the_same_many_times(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_the_same_many_times(self, namespace: Queue, spec: WorkSpec) -> None:
         names = [b"%04d" % number for number in range(1000)]
         for _ in range(8):
             add(spec, *names)
         assert spec.count_work_units() == {AVAILABLE: 1000}
         assert request(namespace, 2000) == names
 
-    def test_a_fault_half_way_adds_nothing(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_a_fault_half_way_adds_nothing(self, namespace: Queue, spec: WorkSpec) -> None:
         def units() -> Any:
             yield new_work_unit(b"a", DATA)
             raise OSError("cut off")
@@ -215,7 +216,7 @@ NOT_PENDING = {
 class TestAgain:
     """A unit that is there gets new data; what else, depends on its state and on `restart`."""
 
-    def bring(self, namespace: Namespace, spec: WorkSpec, clock: Clock, before: str) -> None:
+    def bring(self, namespace: Queue, spec: WorkSpec, clock: Clock, before: str) -> None:
         """Make a unit, of priority 3, that is in the state `before`."""
         add(spec, b"unit", data=own(1), priority=3, delay=500 if before == "delayed" else 0)
         if before in ("expired", "finished", "failed"):
@@ -234,7 +235,7 @@ class TestAgain:
     @pytest.mark.parametrize("priority", [None, 7])
     def test_not_pending(
         self,
-        namespace: Namespace,
+        namespace: Queue,
         spec: WorkSpec,
         clock: Clock,
         before: str,
@@ -261,9 +262,7 @@ class TestAgain:
         assert spec.count_work_units() == {unit.status: 1}
         assert request(namespace) == ([] if delay else [b"unit"])
 
-    def test_pending_stays_pending(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
-    ) -> None:
+    def test_pending_stays_pending(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         unit = add_one(spec, b"unit", data=own(1), priority=3)
         attempt = take(namespace)
         before = attempt_state(attempt)
@@ -279,7 +278,7 @@ class TestAgain:
         assert take(namespace).data == own(2)
 
     def test_pending_has_no_priority_of_its_own_any_more(
-        self, namespace: Namespace, spec: WorkSpec
+        self, namespace: Queue, spec: WorkSpec
     ) -> None:
         unit = add_one(spec, b"unit", priority=3)
         take(namespace)
@@ -287,7 +286,7 @@ class TestAgain:
         assert unit.priority == 0
 
     def test_pending_is_taken_from_its_worker_with_restart(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         unit = add_one(spec, b"unit", data=own(1), priority=3)
         attempt = take(namespace)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Namespace, Worker, WorkSpec
-from goordinate.coordinate.lifecycle import AVAILABLE, EXPIRED, FINISHED, PENDING
+from goordinate.coordinate.handles import Queue, Worker, WorkSpec
 from goordinate.coordinate.names import Name
+from goordinate.coordinate.states import AVAILABLE, EXPIRED, FINISHED, PENDING
 from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import LEASE, add, define, take
 
 
 def beat(
-    namespace: Namespace, name: Name, parent: Name | None = None, lifetime: float = 1000
+    namespace: Queue, name: Name, parent: Name | None = None, lifetime: float = 1000
 ) -> Worker:
     """A heartbeat."""
     return namespace.heartbeat(name, mode=b"RUN", data=None, lifetime=lifetime, parent=parent)
@@ -33,7 +33,7 @@ def parent_of(worker: Worker) -> Name | None:
 class TestLife:
     """A worker is alive from its heartbeat to the end of its time."""
 
-    def test_a_new_one(self, namespace: Namespace) -> None:
+    def test_a_new_one(self, namespace: Queue) -> None:
         worker = namespace.worker(b"worker")
         assert (worker.name, worker.active, worker.mode, worker.data) == (
             *(b"worker", True, "", None),
@@ -43,7 +43,7 @@ class TestLife:
         assert (worker.active_attempts(), worker.all_attempts()) == ([], [])
         assert namespace.workers() == [namespace.worker("worker")]
 
-    def test_update(self, namespace: Namespace, clock: Clock) -> None:
+    def test_update(self, namespace: Queue, clock: Clock) -> None:
         worker = namespace.worker(b"worker")
         clock.advance(10)
         data = dumps({b"list": [], "tuple": ()})
@@ -52,7 +52,7 @@ class TestLife:
         assert (again.mode, again.data) == ((b"RUN", 5), data)
         assert (again.last_update, again.expiration) == (clock.now, clock.now + 60)
 
-    def test_heartbeat_makes_one(self, namespace: Namespace) -> None:
+    def test_heartbeat_makes_one(self, namespace: Queue) -> None:
         worker = namespace.heartbeat(
             "worker", mode="IDLE", data=b"\xa0", lifetime=60, parent=b"parent"
         )
@@ -63,7 +63,7 @@ class TestLife:
         assert found is not None
         assert found.name == "worker"
 
-    def test_the_end_of_its_time(self, namespace: Namespace, clock: Clock) -> None:
+    def test_the_end_of_its_time(self, namespace: Queue, clock: Clock) -> None:
         worker = beat(namespace, b"worker", lifetime=10)
         beat(namespace, b"other", lifetime=11)
         clock.advance(9.5)
@@ -75,12 +75,12 @@ class TestLife:
         beat(namespace, b"worker")
         assert worker.active
 
-    def test_a_life_of_no_seconds(self, namespace: Namespace) -> None:
+    def test_a_life_of_no_seconds(self, namespace: Queue) -> None:
         beat(namespace, b"worker", lifetime=0)
         assert namespace.find_worker(b"worker") is None
         assert namespace.workers() == []
 
-    def test_a_heartbeat_moves_the_end(self, namespace: Namespace, clock: Clock) -> None:
+    def test_a_heartbeat_moves_the_end(self, namespace: Queue, clock: Clock) -> None:
         for _ in range(10):
             beat(namespace, b"worker", lifetime=10)
             clock.advance(9)
@@ -88,7 +88,7 @@ class TestLife:
         clock.advance(1)
         assert namespace.workers() == []
 
-    def test_deactivate(self, namespace: Namespace, clock: Clock) -> None:
+    def test_deactivate(self, namespace: Queue, clock: Clock) -> None:
         worker = beat(namespace, b"worker", lifetime=10)
         worker.deactivate()
         worker.deactivate()
@@ -101,14 +101,14 @@ class TestLife:
         worker.deactivate()
         assert not worker.active
 
-    def test_unknown(self, namespace: Namespace, spec: WorkSpec) -> None:
+    def test_unknown(self, namespace: Queue, spec: WorkSpec) -> None:
         assert namespace.find_worker(b"none") is None
         add(spec, b"unit")
         take(namespace, b"stranger")
         assert namespace.find_worker(b"stranger") is None
         assert namespace.workers() == []
 
-    def test_workers_by_name(self, namespace: Namespace) -> None:
+    def test_workers_by_name(self, namespace: Queue) -> None:
         for name in (b"c", "b", b"a", "é", b"B"):
             beat(namespace, name)
         assert [worker.name for worker in namespace.workers()] == [b"B", b"a", "b", b"c", "é"]
@@ -117,7 +117,7 @@ class TestLife:
 class TestFamily:
     """Workers may name a parent."""
 
-    def test_children_are_the_live_ones(self, namespace: Namespace, clock: Clock) -> None:
+    def test_children_are_the_live_ones(self, namespace: Queue, clock: Clock) -> None:
         for name, lifetime in ((b"a", 10), (b"b", 20), (b"c", 30)):
             beat(namespace, name, b"parent", lifetime)
         beat(namespace, b"other")
@@ -132,7 +132,7 @@ class TestFamily:
         assert namespace.children(b"parent") == []
         assert namespace.children(b"none") == []
 
-    def test_parents_count(self, namespace: Namespace, clock: Clock) -> None:
+    def test_parents_count(self, namespace: Queue, clock: Clock) -> None:
         assert namespace.parents_count() == 0
         beat(namespace, b"a", b"one", 10)
         beat(namespace, b"b", "one", 20)
@@ -143,7 +143,7 @@ class TestFamily:
         clock.advance(10)
         assert namespace.parents_count() == 0
 
-    def test_another_parent_and_none(self, namespace: Namespace) -> None:
+    def test_another_parent_and_none(self, namespace: Queue) -> None:
         child = beat(namespace, b"child", b"one")
         child.set_parent("other")
         assert parent_of(child) == "other"
@@ -157,18 +157,14 @@ class TestFamily:
         assert parent_of(child) is None
         assert namespace.parents_count() == 0
 
-    def test_a_child_that_comes_back_is_a_child_again(
-        self, namespace: Namespace, clock: Clock
-    ) -> None:
+    def test_a_child_that_comes_back_is_a_child_again(self, namespace: Queue, clock: Clock) -> None:
         child = beat(namespace, b"child", b"parent", 10)
         clock.advance(10)
         assert namespace.parents_count() == 0
         child.update(mode=b"RUN", data=None, lifetime=10)
         assert named(namespace.children(b"parent")) == [b"child"]
 
-    def test_a_parent_set_on_one_that_is_gone_shows_when_it_is_back(
-        self, namespace: Namespace
-    ) -> None:
+    def test_a_parent_set_on_one_that_is_gone_shows_when_it_is_back(self, namespace: Queue) -> None:
         child = beat(namespace, b"child")
         child.deactivate()
         child.set_parent(b"parent")
@@ -176,7 +172,7 @@ class TestFamily:
         child.update(mode=b"RUN", data=None, lifetime=10)
         assert named(namespace.children(b"parent")) == [b"child"]
 
-    def test_to_be_named_as_parent_is_no_sign_of_life(self, namespace: Namespace) -> None:
+    def test_to_be_named_as_parent_is_no_sign_of_life(self, namespace: Queue) -> None:
         child = beat(namespace, b"child", b"parent")
         assert child.parent is not None
         assert child.parent.children() == [child]
@@ -188,7 +184,7 @@ class TestFamily:
 class TestAttempts:
     """active_attempts are those by which it holds units, all_attempts the past ones too."""
 
-    def test_along_a_life(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_along_a_life(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         worker = beat(namespace, b"worker")
         add(spec, b"a", b"b", b"c")
         first, second = take(namespace), take(namespace, lease=10)
@@ -208,7 +204,7 @@ class TestAttempts:
         ]
 
     def test_what_happens_to_an_attempt_makes_it_no_second_one(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"unit")
         attempt = take(namespace)
@@ -221,7 +217,7 @@ class TestAttempts:
             add(spec, b"unit")
             assert worker.active_attempts() == worker.all_attempts() == [attempt]
 
-    def test_taken_over(self, namespace: Namespace, spec: WorkSpec, clock: Clock) -> None:
+    def test_taken_over(self, namespace: Queue, spec: WorkSpec, clock: Clock) -> None:
         add(spec, b"unit")
         slow = take(namespace, b"slow", lease=10)
         clock.advance(10)
@@ -230,15 +226,13 @@ class TestAttempts:
         assert namespace.worker(b"slow").all_attempts() == [slow]
         assert namespace.worker(b"quick").active_attempts() == [quick]
 
-    def test_of_many_specs(self, namespace: Namespace) -> None:
+    def test_of_many_specs(self, namespace: Queue) -> None:
         for number in range(3):
             add(define(namespace, b"%d" % number), b"unit")
         attempts = [take(namespace, work_specs=[b"%d" % number]) for number in range(3)]
         assert namespace.worker(b"worker").active_attempts() == attempts
 
-    def test_both_forms_of_its_name_are_one_worker(
-        self, namespace: Namespace, spec: WorkSpec
-    ) -> None:
+    def test_both_forms_of_its_name_are_one_worker(self, namespace: Queue, spec: WorkSpec) -> None:
         beat(namespace, "worker")
         add(spec, b"a", b"b")
         attempts = [take(namespace, b"worker"), take(namespace, "worker")]
@@ -247,7 +241,7 @@ class TestAttempts:
         assert [attempt.work_unit.worker_name for attempt in attempts] == ["worker", "worker"]
 
     def test_leases_outlive_the_worker(
-        self, namespace: Namespace, spec: WorkSpec, clock: Clock
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         worker = beat(namespace, b"worker", lifetime=10)
         add(spec, b"a", b"b")
@@ -264,7 +258,7 @@ class TestAttempts:
 
     @pytest.mark.parametrize("heartbeats", [False, True])
     def test_however_many_workers_there_are(
-        self, namespace: Namespace, spec: WorkSpec, heartbeats: bool
+        self, namespace: Queue, spec: WorkSpec, heartbeats: bool
     ) -> None:
         names = [b"%04d" % number for number in range(3000)]
         add(spec, *names)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from goordinate.cborrpc import Client, dumps
 from goordinate.cborrpc.framing import FrameReader, frame
 from goordinate.cborrpc.requests import encode_request
-from goordinate.coordinate.lifecycle import FINISHED
+from goordinate.coordinate.states import FINISHED
 from goordinate.tests.daemon.conftest import StartDaemon
 
 UNITS = 100_000

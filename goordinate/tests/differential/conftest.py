@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from goordinate.tests.differential.daemons import (
-    DaemonProcess,
-    original_command,
-    our_command,
-)
+from goordinate.tests.differential.daemons import DaemonProcess, original_command, our_command
 from goordinate.tests.differential.pair import Pair
 
 StartPair = Callable[[dict[str, object]], Pair]

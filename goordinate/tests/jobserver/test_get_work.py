@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goordinate.tests.conformance.clock import UNIX_START
-from goordinate.tests.jobserver.rpc import (
-    AVAILABLE,
-    FAILED,
-    NOTHING,
-    PENDING,
-    Rpc,
-)
+from goordinate.tests.jobserver.rpc import AVAILABLE, FAILED, NOTHING, PENDING, Rpc
 
 
 def test_one_unit(rpc: Rpc) -> None:

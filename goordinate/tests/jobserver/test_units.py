@@ -10,14 +10,7 @@ from typing import Any
 import pytest
 
 from goordinate.tests.conformance.clock import UNIX_START
-from goordinate.tests.jobserver.rpc import (
-    AVAILABLE,
-    DONE,
-    FAILED,
-    FINISHED,
-    PENDING,
-    Rpc,
-)
+from goordinate.tests.jobserver.rpc import AVAILABLE, DONE, FAILED, FINISHED, PENDING, Rpc
 
 
 @pytest.fixture(autouse=True)

@@ -17,19 +17,14 @@ from hypothesis.stateful import (
 )
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import Attempt, new_work_unit
+from goordinate.coordinate.control import PAUSED, RUNNABLE
 from goordinate.coordinate.errors import CoordinateError, NoSuchWorkSpec
-from goordinate.coordinate.lifecycle import (
-    AVAILABLE,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
+from goordinate.coordinate.handles import Attempt
 from goordinate.coordinate.names import Name, identity
-from goordinate.coordinate.spec import PAUSED, RUNNABLE
+from goordinate.coordinate.new_units import new_work_unit
+from goordinate.coordinate.records import Record, expand
+from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED, PENDING, UNIT_STATES
 from goordinate.memory import MemoryBackend
-from goordinate.memory.queues import STATES
-from goordinate.memory.records import Record, expand
 from goordinate.memory.work_spec import MemoryWorkSpec
 from goordinate.tests.conformance.clock import Clock
 
@@ -65,7 +60,7 @@ some_data = st.sampled_from(
         dumps({b"output": 5}),
     ]
 )
-some_statuses = st.frozensets(st.sampled_from(STATES), min_size=1, max_size=3)
+some_statuses = st.frozensets(st.sampled_from(UNIT_STATES), min_size=1, max_size=3)
 numbers = st.integers(0, 10**6)
 
 

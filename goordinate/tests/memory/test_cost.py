@@ -18,8 +18,8 @@ import pytest
 from sortedcontainers import SortedList
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import new_work_unit
-from goordinate.coordinate.lifecycle import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
+from goordinate.coordinate.new_units import new_work_unit
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING
 from goordinate.memory import MemoryBackend
 from goordinate.memory.work_spec import MemoryWorkSpec
 from goordinate.tests.conformance.clock import Clock

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from goordinate.cborrpc.encode import dumps
-from goordinate.coordinate.api import NewWorkUnit, new_work_unit
-from goordinate.coordinate.lifecycle import FAILED, FINISHED, PENDING
+from goordinate.coordinate.new_units import NewWorkUnit, new_work_unit
+from goordinate.coordinate.states import FAILED, FINISHED, PENDING
 from goordinate.memory import MemoryBackend
 from goordinate.memory.work_spec import MemoryWorkSpec
 from goordinate.tests.conformance.clock import Clock

@@ -12,17 +12,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from goordinate.coordinate.lifecycle import (
-    ATTEMPTS_KEPT,
-    AVAILABLE,
-    DELAYED,
-    FAILED,
-    FINISHED,
-    PENDING,
-)
+from goordinate.coordinate.lifecycle import ATTEMPTS_KEPT
 from goordinate.coordinate.names import identity
-from goordinate.memory.queues import STATES
-from goordinate.memory.records import compact, expand
+from goordinate.coordinate.records import compact, expand
+from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, UNIT_STATES
 from goordinate.memory.worker import WORKER_ATTEMPTS_KEPT, MemoryWorker
 from goordinate.tests.memory.operations import Operations
 
@@ -34,13 +27,14 @@ class Machine(Operations):
     def each_unit_is_in_one_queue_and_counted(self) -> None:
         for spec in self.specs():
             states = {key: expand(stored)[1] for key, stored in spec.units.items()}
-            for state in STATES:
+            for state in UNIT_STATES:
                 keys = sorted(key for key in states if states[key] == state)
                 assert list(spec.queues.by_key([state], b"")) == keys
                 assert sorted(spec.queues.by_priority([state], b"")) == keys
                 assert spec.queues.counts[state] == len(keys)
             order = [
-                (-expand(spec.units[key])[2], key) for key in spec.queues.by_priority(STATES, b"")
+                (-expand(spec.units[key])[2], key)
+                for key in spec.queues.by_priority(UNIT_STATES, b"")
             ]
             assert order == sorted(order)
             counts = Counter(states.values()) + Counter(spec._archived)

@@ -10,9 +10,9 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goordinate.coordinate.lifecycle import AVAILABLE
+from goordinate.coordinate.states import AVAILABLE, UNIT_STATES
 from goordinate.memory import queues
-from goordinate.memory.queues import STATES, UnitQueues, first
+from goordinate.memory.queues import UnitQueues, first
 
 Unit = tuple[bytes, int, float]
 
@@ -41,12 +41,12 @@ class PlainQueues:
 
 def check(real: UnitQueues, plain: PlainQueues, starts: list[bytes]) -> None:
     """Compare all that can be asked."""
-    for state in STATES:
+    for state in UNIT_STATES:
         assert real.counts[state] == plain.count(state)
     head = plain.head()
     assert real.head_priority() == (None if head is None else head[2])
-    for size in range(len(STATES) + 1):
-        for states in combinations(STATES, size):
+    for size in range(len(UNIT_STATES) + 1):
+        for states in combinations(UNIT_STATES, size):
             for start in starts:
                 assert list(real.by_key(states, start)) == plain.by_key(states, start)
                 assert list(real.by_priority(states, start)) == plain.by_priority(states, start)
@@ -55,7 +55,7 @@ def check(real: UnitQueues, plain: PlainQueues, starts: list[bytes]) -> None:
 KEYS = st.binary(max_size=2)
 PRIORITIES = st.sampled_from([0, 0, 0, 1, -1, 0.5, -0.0, 10**20, 1e20, -3.25])
 STEPS = st.lists(
-    st.tuples(st.just("add"), KEYS, st.sampled_from(STATES), PRIORITIES)
+    st.tuples(st.just("add"), KEYS, st.sampled_from(UNIT_STATES), PRIORITIES)
     | st.tuples(st.just("remove"), KEYS, st.just(0), st.just(0))
     | st.tuples(st.just("pop"), st.just(b""), st.just(0), st.just(0)),
     max_size=40,
@@ -96,7 +96,7 @@ def random_steps(rng: random.Random, count: int) -> Iterator[tuple[str, bytes, i
     for _ in range(count):
         step = rng.choice(("add", "add", "add", "remove", "pop"))
         priority = rng.choice((0, 0, rng.randrange(-5, 5), rng.random()))
-        yield step, rng.randbytes(2), rng.choice(STATES), priority
+        yield step, rng.randbytes(2), rng.choice(UNIT_STATES), priority
 
 
 def test_many_units_and_priorities() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from goordinate.coordinate import chaining, graph, lifecycle, new_units, scheduler
-from goordinate.coordinate.lifecycle import AVAILABLE, FAILED, FINISHED
+from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED
 from goordinate.jobserver.locks import LockTree
 from goordinate.memory import work_spec
 from goordinate.memory.queues import UnitQueues

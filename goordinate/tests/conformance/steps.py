@@ -17,6 +17,45 @@ LEASE = 100.0
 #: The data of a unit when a test does not care.
 DATA = dumps({b"own": 1})
 
+#: Data in CBOR (hex), most of it not what our encoder would write, or what Python does not have.
+ENCODINGS = {
+    "empty map": "a0",
+    "null": "f6",
+    "empty list": "80",
+    "tuple in a list": "81d8808201d88080",
+    "string in chunks": "5f41614162ff",
+    "indefinite list in a map": "a141619f0102ff",
+    "one-byte integer in nine bytes": "1b0000000000000001",
+    "half float": "f93c00",
+    "single float": "fa3fc00000",
+    "not a number with a payload": "f97e01",
+    "double that is no number, with a payload": "fb7ff8000000000123",
+    "negative zero": "fb8000000000000000",
+    "indefinite-length array": "9f01ff",
+    "indefinite-length map": "bf4161f5ff",
+    "indefinite-length strings": "825f4161ff7f6161ff",
+    "map in another order": "a2416202416101",
+    "the same key twice": "a2416101416102",
+    "bytes and text as keys": "a2416101616102",
+    "a list as a key": "a1810102",
+    "undefined": "f7",
+    "simple value": "f820",
+    "bignum": "c249010000000000000000",
+    "bignum with leading zeros": "c2420001",
+    "empty bignum": "c240",
+    "unknown tag": "d9123401",
+    "tag 24": "d8184101",
+    "tag 24 over what is no CBOR": "d81841ff",
+    "uuid": "d8255000000000000000000000000000000007",
+    "tag 37 over the wrong thing": "d8254101",
+    "tuple": "d8808101",
+    "tag 128 over a map": "d880a0",
+    "long head of a long string": "5b0000000000000001" + "61",
+    "text": "62c3a9",
+    "bytes": "42c3a9",
+    "deep": "81" * 200 + "80",
+}
+
 
 def open_namespace(backend: Backend, name: str = "") -> Queue:
     """What the tests talk to: a namespace of the backend (default: that of the RPC clients)."""

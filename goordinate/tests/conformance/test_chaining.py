@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -33,10 +34,24 @@ def following(namespace: Queue, spec: WorkSpec) -> WorkSpec:
     return define(namespace, b"next")
 
 
-def finish(namespace: Queue, spec: WorkSpec, data: bytes) -> None:
+#: A unit may be finished by its attempt, or by an update.
+WAYS = ("attempt", "update")
+
+
+def finish(
+    namespace: Queue,
+    spec: WorkSpec,
+    data: bytes,
+    way: str = "attempt",
+    priority: float | None = None,
+) -> None:
     """Add a unit, take it and finish it with this data."""
-    add(spec, b"unit")
-    take(namespace, work_specs=[spec.name]).finish(data)
+    add(spec, b"unit", priority=priority)
+    attempt = take(namespace, work_specs=[spec.name])
+    if way == "attempt":
+        attempt.finish(data)
+    else:
+        spec.update_work_unit(b"unit", status=FINISHED, data=data)
 
 
 def chained(spec: WorkSpec, now: float) -> list[Unit]:
@@ -65,6 +80,7 @@ SHAPES: dict[str, tuple[Any, list[Unit]]] = {
             (b"c", 3, {b"priority": -0.5, b"delay": 1.5, b"own": []}),
             (b"d", 4, {}),
             (b"e", 5, None),
+            (b"f", 6, None, None),
         ],
         [
             (b"a", 1, 5, None),
@@ -72,6 +88,7 @@ SHAPES: dict[str, tuple[Any, list[Unit]]] = {
             (b"c", 3, -0.5, 1.5),
             (b"d", 4, 0, None),
             (b"e", 5, 0, None),
+            (b"f", 6, 0, None),
         ],
     ),
     "a fourth item, whole or not": (
@@ -94,9 +111,16 @@ SHAPES: dict[str, tuple[Any, list[Unit]]] = {
     "odd names": ([b"", b"\xff", "é", b"x" * 300], [
         (b"", {}, 0, None), (b"x" * 300, {}, 0, None), ("é", {}, 0, None), (b"\xff", {}, 0, None),
     ]),
+    "what Python has and null in a map": (
+        {b"a": UUID(int=7), b"b": None}, [(b"a", UUID(int=7), 0, None), (b"b", None, 0, None)],
+    ),
     "nothing": ([], []),
     "an empty map": ({}, []),
+    "an empty tuple": ((), []),
     "null": (None, []),
+    "false": (False, []),
+    "zero": (0, []),
+    "an empty string": (b"", []),
 }  # fmt: skip
 
 
@@ -119,40 +143,48 @@ def test_every_shape(
 #: output that is refused, all of it.
 BAD: dict[str, Any] = {
     "a number": 5,
+    "a fraction": 1.5,
+    "true": True,
+    "an id": UUID(int=7),
     "a name alone": b"a",
+    "a name alone as text": "a",
     "a list of numbers": [b"a", 5],
+    "a null among names": [b"a", None],
     "a name that is no string in a map": {b"a": 1, 5: 1},
+    "a name that is null in a map": {None: 1},
     "one item": [b"a", (b"b",)],
     "no item": [b"a", ()],
     "five items": [b"a", (b"b", 1, {}, 1, 1)],
     "a name that is a list": [b"a", ([b"b"], 1)],
     "meta that is a list": [b"a", (b"b", 1, [5])],
+    "meta that is a number": [b"a", (b"b", 1, 5)],
     "a priority that is text": [b"a", (b"b", 1, {b"priority": b"high"})],
+    "a fourth item that is text": [b"a", (b"b", 1, {}, b"x")],
     "a priority that is a truth": [b"a", (b"b", 1, {b"priority": True})],
     "a priority that is no number": [b"a", (b"b", 1, {b"priority": float("nan")})],
     "an enormous priority": [b"a", (b"b", 1, {}, 10**400)],
+    "a delay that is text": [b"a", (b"b", 1, {b"delay": b"long"})],
     "a delay without end": [b"a", (b"b", 1, {b"delay": float("inf")})],
     "an enormous delay": [b"a", (b"b", 1, {b"delay": 10**400})],
 }
 
 
 @pytest.mark.parametrize("output", BAD.values(), ids=BAD)
-@pytest.mark.parametrize("way", ["attempt", "update"])
+@pytest.mark.parametrize("way", WAYS)
 def test_bad_output_adds_nothing_and_the_unit_is_finished(
     namespace: Queue, spec: WorkSpec, following: WorkSpec, output: object, way: str
 ) -> None:
     data = dumps({b"output": output})
-    if way == "attempt":
-        finish(namespace, spec, data)
-    else:
-        add(spec, b"unit", data=data)
-        spec.update_work_unit(b"unit", status=FINISHED)
+    finish(namespace, spec, data, way)
     assert spec.count_work_units() == {FINISHED: 1}
     assert spec.work_unit(b"unit").data == data
     assert following.count_work_units() == {}
 
 
-@pytest.mark.parametrize("data", [{}, [b"output"], b"output", None, {b"outputs": [b"a"]}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, [], [b"output"], b"output", None, 5, {b"outputs": [b"a"]}, {b"x": {b"output": [b"a"]}}],
+)
 def test_data_without_output(
     namespace: Queue, spec: WorkSpec, following: WorkSpec, data: object
 ) -> None:
@@ -208,6 +240,13 @@ class TestWhen:
         attempt.finish(given)
         assert listed(following) == expected
 
+    def test_an_update_before_the_end_counts(self, spec: WorkSpec, following: WorkSpec) -> None:
+        add(spec, b"unit", data=self.OTHER)
+        spec.update_work_unit(b"unit", status=PENDING, lease=LEASE)
+        spec.update_work_unit(b"unit", lease=LEASE, data=self.OUTPUT)
+        spec.update_work_unit(b"unit", status=FINISHED)
+        assert listed(following) == [b"a"]
+
     def test_only_a_finish_chains(
         self, namespace: Queue, spec: WorkSpec, following: WorkSpec, clock: Clock
     ) -> None:
@@ -228,12 +267,9 @@ class TestWhen:
         assert listed(other) == [b"a"]
         assert listed(following) == []
 
-    def test_a_next_spec_that_is_missing(self, namespace: Queue, spec: WorkSpec) -> None:
-        define(namespace, b"spec", then=b"none")
-        finish(namespace, spec, self.OUTPUT)
-        assert spec.count_work_units() == {FINISHED: 1}
-
-    def test_without_then(self, namespace: Queue, spec: WorkSpec) -> None:
+    @pytest.mark.parametrize("then", [b"none", None, b""])
+    def test_no_next_spec(self, namespace: Queue, spec: WorkSpec, then: Name | None) -> None:
+        define(namespace, b"spec", then=then)
         finish(namespace, spec, self.OUTPUT)
         assert namespace.summarize() == [("", b"spec", FINISHED, 1)]
 
@@ -244,9 +280,10 @@ class TestWhen:
         finish(namespace, spec, self.OUTPUT)
         assert request(namespace, work_specs=["next"]) == [b"a"]
 
-    def test_into_itself(self, namespace: Queue, spec: WorkSpec) -> None:
+    @pytest.mark.parametrize("way", WAYS)
+    def test_into_itself(self, namespace: Queue, spec: WorkSpec, way: str) -> None:
         define(namespace, b"spec", then=b"spec")
-        finish(namespace, spec, dumps({b"output": [(b"unit", 5), b"more"]}))
+        finish(namespace, spec, dumps({b"output": [(b"unit", 5), b"more"]}), way)
         assert spec.count_work_units() == {AVAILABLE: 2}
         unit = spec.work_unit(b"unit")
         assert (unit.data, [attempt.status for attempt in unit.attempts]) == (b"\x05", [FINISHED])
@@ -255,14 +292,16 @@ class TestWhen:
 class TestAgain:
     """Units of the next spec that exist already."""
 
+    @pytest.mark.parametrize("way", WAYS)
     @pytest.mark.parametrize("status", [FINISHED, FAILED, AVAILABLE])
     def test_one_that_is_done_runs_again(
-        self, namespace: Queue, spec: WorkSpec, following: WorkSpec, status: int
+        self, namespace: Queue, spec: WorkSpec, following: WorkSpec, status: int, way: str
     ) -> None:
         unit = add_one(following, b"a", priority=5)
         following.update_work_unit(b"a", status=status)
-        finish(namespace, spec, dumps({b"output": [("a", 7)]}))
+        finish(namespace, spec, dumps({b"output": [("a", 7)]}), way)
         assert (unit.status, unit.name, unit.data) == (AVAILABLE, b"a", b"\x07")
+        assert unit.priority == (0 if way == "attempt" else 5)
 
     def test_a_pending_one_is_left_to_its_worker_by_an_attempt(
         self, namespace: Queue, spec: WorkSpec, following: WorkSpec
@@ -280,25 +319,42 @@ class TestAgain:
     ) -> None:
         unit = add_one(following, b"a")
         attempt = take(namespace, b"other")
-        add(spec, b"unit", data=dumps({b"output": [(b"a", 7)]}))
-        spec.update_work_unit(b"unit", status=FINISHED)
+        finish(namespace, spec, dumps({b"output": [(b"a", 7)]}), "update")
         assert (unit.status, unit.data, attempt.status) == (AVAILABLE, b"\x07", RETRYABLE)
 
 
 class TestPriority:
     """A unit without one inherits it when the finish is an update; by an attempt it gets 0."""
 
-    OUTPUT = dumps({b"output": [b"a", (b"b", 1, {b"priority": 5}), (b"c", 1, {b"priority": 0})]})
+    #: output of one unit -> its own priority, if it has one.
+    OUTPUTS: tuple[tuple[Any, float | None], ...] = (
+        ({b"a": 1}, None),
+        ([b"a"], None),
+        ([(b"a", 1)], None),
+        ([(b"a", 1, {})], None),
+        ([(b"a", 1, {b"own": 1})], None),
+        ([(b"a", 1, None, None)], None),
+        ([(b"a", 1, {b"priority": 5})], 5),
+        ([(b"a", 1, {b"priority": 0})], 0),
+        ([(b"a", 1, {}, 5)], 5),
+    )
 
-    def test_inherited(self, spec: WorkSpec, following: WorkSpec) -> None:
-        add(spec, b"unit", data=self.OUTPUT, priority=9)
-        spec.update_work_unit(b"unit", status=FINISHED)
-        assert [unit.priority for unit in following.list_work_units()] == [9, 5, 0]
-
-    def test_not_inherited(self, namespace: Queue, spec: WorkSpec, following: WorkSpec) -> None:
-        add(spec, b"unit", data=self.OUTPUT, priority=9)
-        take(namespace).finish()
-        assert [unit.priority for unit in following.list_work_units()] == [0, 5, 0]
+    @pytest.mark.parametrize(("output", "own"), OUTPUTS)
+    @pytest.mark.parametrize("priority", [9, -1])
+    @pytest.mark.parametrize("way", WAYS)
+    def test_inherited(
+        self,
+        namespace: Queue,
+        spec: WorkSpec,
+        following: WorkSpec,
+        output: object,
+        own: float | None,
+        priority: float,
+        way: str,
+    ) -> None:
+        finish(namespace, spec, dumps({b"output": output}), way, priority)
+        inherited = priority if way == "update" else 0
+        assert following.work_unit(b"a").priority == (inherited if own is None else own)
 
 
 def test_a_delay_begins_with_the_end(
@@ -314,3 +370,16 @@ def test_a_delay_begins_with_the_end(
     assert request(namespace) == []
     clock.advance(1)
     assert request(namespace) == [b"a"]
+
+
+def test_a_chain_of_three_with_a_large_output(
+    namespace: Queue, spec: WorkSpec, following: WorkSpec
+) -> None:
+    define(namespace, b"next", then=b"last")
+    last = define(namespace, b"last")
+    names = [b"%04d" % number for number in range(1500)]
+    finish(namespace, spec, dumps({b"output": {name: {b"output": [name]} for name in names}}))
+    assert following.count_work_units() == {AVAILABLE: 1500}
+    for attempt in namespace.request_attempts(b"worker", count=2000):
+        attempt.finish()
+    assert listed(last) == names

@@ -242,6 +242,18 @@ class TestDelete:
         assert listed(units) == left
         assert sum(units.count_work_units().values()) == len(left)
 
+    @pytest.mark.parametrize("query", [{}, {"names": [b"a"]}, {"statuses": [PENDING]}])
+    def test_workers_hold_them_no_more(
+        self, namespace: Queue, spec: WorkSpec, clock: Clock, query: dict[str, Any]
+    ) -> None:
+        add(spec, b"a")
+        take(namespace)
+        assert spec.delete_work_units(**query) == 1
+        assert namespace.worker(b"worker").active_attempts() == []
+        clock.advance(1000)
+        assert spec.count_work_units() == {}
+        assert request(namespace) == []
+
     def test_units_and_attempts_are_gone(
         self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:

@@ -91,6 +91,18 @@ class TestOrder:
         assert request(namespace, 4) == order[:4]
         assert [take(namespace).work_unit.name for _ in order[4:]] == order[4:]
 
+    def test_names_in_the_order_of_their_bytes(self, namespace: Queue, spec: WorkSpec) -> None:
+        add(spec, "é", b"b", "a", b"B", b"\xff", b"", "ab", b"10", b"9")
+        order = [b"", b"10", b"9", b"B", "a", "ab", b"b", "é", b"\xff"]
+        assert [take(namespace).work_unit.name for _ in order] == order
+
+    def test_any_number_is_a_priority(self, namespace: Queue, spec: WorkSpec) -> None:
+        priorities = [-2.5, 10**30, 0, 0.5, -(10**30), 1, 1e300]
+        for priority in priorities:
+            add(spec, b"%r" % priority, priority=priority)
+        order = [b"%r" % priority for priority in sorted(priorities, reverse=True)]
+        assert request(namespace, 9) == order
+
     def test_a_delayed_unit_waits_and_then_leads(
         self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
@@ -101,14 +113,16 @@ class TestOrder:
         assert request(namespace, 9) == [b"high", b"middle"]
 
     def test_a_unit_that_comes_back_is_in_its_old_place(
-        self, namespace: Queue, spec: WorkSpec
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
         add(spec, b"a", b"b", b"c")
         add(spec, b"first", priority=2)
-        attempts = [take(namespace) for _ in range(3)]
+        attempts = [take(namespace, lease=10) for _ in range(3)]
         attempts[2].expire()
         attempts[0].retry()
-        assert request(namespace, 9) == [b"first", b"b", b"c"]
+        assert request(namespace, 9, lease=10) == [b"first", b"b", b"c"]
+        clock.advance(10)
+        assert request(namespace, 9) == [b"first", b"a", b"b", b"c"]
 
     def test_a_priority_set_since_counts(self, namespace: Queue, spec: WorkSpec) -> None:
         add(spec, b"a", b"b", b"c")
@@ -211,7 +225,14 @@ class TestLimits:
         spec.set_control({"max_running": None})
         assert request(namespace, 9) == [b"d", b"e", b"f"]
 
-    @pytest.mark.parametrize(("limit", "given"), [(1, 1), (3, 3), (9, 5), (None, 5)])
+    def test_max_running_zero(self, namespace: Queue) -> None:
+        spec = define(namespace, b"spec", max_running=0)
+        add(spec, b"a")
+        assert request(namespace) == []
+        spec.set_control({"max_running": 1})
+        assert request(namespace) == [b"a"]
+
+    @pytest.mark.parametrize(("limit", "given"), [(0, 1), (1, 1), (3, 3), (9, 5), (None, 5)])
     def test_max_getwork(self, namespace: Queue, limit: int | None, given: int) -> None:
         add(define(namespace, b"spec", max_getwork=limit), b"a", b"b", b"c", b"d", b"e")
         assert len(request(namespace, 7)) == given

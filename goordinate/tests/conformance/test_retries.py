@@ -62,6 +62,14 @@ def test_a_whole_batch(namespace: Queue, clock: Clock) -> None:
     assert spec.count_work_units() == {FAILED: 2, PENDING: 2, AVAILABLE: 1}
 
 
+def test_the_next_unit_has_its_turn(namespace: Queue, clock: Clock) -> None:
+    spec = define(namespace, b"spec", max_retries=1)
+    add(spec, b"a", b"b")
+    assert lapse(namespace, clock) == [b"a"]
+    assert request(namespace) == [b"b"]
+    assert spec.work_unit(b"a").status == FAILED
+
+
 def test_the_next_spec_has_its_turn(namespace: Queue, clock: Clock) -> None:
     add(define(namespace, b"spec", max_retries=1, priority=5), b"a")
     lapse(namespace, clock)
@@ -110,6 +118,20 @@ def test_giving_back_forgets_no_lapse(namespace: Queue, clock: Clock, way: str) 
     attempt = take(namespace)
     clock.advance(1)
     give_back(spec, attempt, way)
+    assert lapse(namespace, clock) == [b"unit"]
+    assert request(namespace) == []
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("delay", [0, 5])
+def test_a_unit_that_is_added_again_begins_anew(
+    namespace: Queue, clock: Clock, restart: bool, delay: float
+) -> None:
+    spec = define(namespace, b"spec", max_retries=1)
+    add(spec, b"unit")
+    lapse(namespace, clock)
+    add(spec, b"unit", restart=restart, delay=delay)
+    clock.advance(delay)
     assert lapse(namespace, clock) == [b"unit"]
     assert request(namespace) == []
 

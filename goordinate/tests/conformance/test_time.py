@@ -76,6 +76,11 @@ LEASE_SHOWS: dict[str, tuple[Callable[[World, Attempt], object], object, object]
         PENDING,
         AVAILABLE,
     ),
+    "set priority, then status": (
+        lambda w, a: prioritized(w.spec, a.work_unit).status,
+        PENDING,
+        AVAILABLE,
+    ),
     "add, then status": (lambda w, a: add_one(w.spec, b"unit").status, PENDING, AVAILABLE),
 }
 
@@ -83,6 +88,12 @@ LEASE_SHOWS: dict[str, tuple[Callable[[World, Attempt], object], object, object]
 def updated(spec: WorkSpec, unit: WorkUnit) -> WorkUnit:
     """A unit after its lease was asked to be longer."""
     spec.update_work_unit(b"unit", lease=100)
+    return unit
+
+
+def prioritized(spec: WorkSpec, unit: WorkUnit) -> WorkUnit:
+    """A unit after its priority was set."""
+    spec.set_priorities([b"unit"], 1)
     return unit
 
 
@@ -134,6 +145,21 @@ class TestLease:
             assert listed(spec, statuses=[PENDING]) == still
             clock.advance(0.25)
 
+    def test_moved_inside_the_second_that_has_begun(
+        self, namespace: Queue, spec: WorkSpec, clock: Clock
+    ) -> None:
+        add(spec, b"a", b"b", b"c", b"d")
+        attempts = [take(namespace, lease=1.75) for _ in range(4)]
+        clock.advance(1.25)
+        assert listed(spec, statuses=[PENDING]) == [b"a", b"b", b"c", b"d"]
+        for attempt, lease in zip(attempts, (0.375, 0.625, 60, 0.125), strict=True):
+            attempt.renew(lease)
+        held = []
+        for _ in range(7):
+            clock.advance(0.125)
+            held.append(b"".join(listed(spec, statuses=[PENDING])))  # type: ignore[arg-type]
+        assert held == [b"abc", b"abc", b"bc", b"bc", b"c", b"c", b"c"]
+
     def test_what_is_left_of_the_attempt(
         self, namespace: Queue, spec: WorkSpec, clock: Clock
     ) -> None:
@@ -172,6 +198,11 @@ class TestLease:
     ) -> None:
         add(spec, b"unit")
         assert take(namespace, lease=lease).status == EXPIRED
+        assert spec.count_work_units() == {AVAILABLE: 1}
+
+    def test_by_an_update_too(self, spec: WorkSpec) -> None:
+        add(spec, b"unit")
+        spec.update_work_unit(b"unit", status=PENDING, lease=0)
         assert spec.count_work_units() == {AVAILABLE: 1}
 
     def test_a_clock_that_goes_back_does_no_harm(

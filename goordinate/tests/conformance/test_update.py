@@ -11,7 +11,7 @@ from goordinate.coordinate.handles import Queue, WorkSpec, WorkUnit
 from goordinate.coordinate.names import Name
 from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, RETRYABLE
 from goordinate.tests.conformance.clock import UNIX_START, Clock
-from goordinate.tests.conformance.steps import add, add_one, define, listed, state, take
+from goordinate.tests.conformance.steps import add, add_one, define, listed, request, state, take
 
 #: What the unit has as its data, with an output for the next work spec.
 OWN = dumps({b"output": [b"chained"]})
@@ -269,6 +269,26 @@ def test_it_chains_each_time_it_becomes_finished(
         spec.update_work_unit(b"unit", status=FINISHED)
         assert listed(following) == [b"chained"]
         following.delete_work_units()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_worker_whose_lease_has_run_out_may_still_finish(
+    namespace: Queue, spec: WorkSpec, clock: Clock, held: bool
+) -> None:
+    following = namespace.work_spec(b"next")
+    unit = put(namespace, spec, clock, "pending")
+    clock.advance(LEASE)
+    if held:
+        take(namespace, b"other", work_specs=[b"spec"])
+    spec.update_work_unit(b"unit", status=FINISHED, worker=b"worker")
+    assert unit.status == FINISHED
+    assert namespace.worker(b"other").active_attempts() == []
+    assert listed(following) == [b"chained"]
+    # The one that had it then finishes too: nothing chains twice.
+    following.delete_work_units()
+    spec.update_work_unit(b"unit", status=FINISHED, worker=b"other")
+    assert listed(following) == []
+    assert request(namespace) == []
 
 
 def test_a_finished_unit_is_never_failed_by_a_late_worker(

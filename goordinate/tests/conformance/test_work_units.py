@@ -25,6 +25,7 @@ from goordinate.coordinate.states import (
 from goordinate.tests.conformance.clock import UNIX_START, Clock
 from goordinate.tests.conformance.steps import (
     DATA,
+    ENCODINGS,
     LEASE,
     add,
     add_one,
@@ -39,30 +40,6 @@ from goordinate.tests.conformance.steps import (
 
 NAMES = [b"", b"a", "a\n", "é", b"\xff\x00", b"b" * 23, b"b" * 24, b"c" * 255, b"c" * 256]
 LONG_NAMES = [b"d" * 65_535, b"d" * 65_536, "ü" * 40_000]
-
-#: Encodings of all kinds, most of them not what we would write.
-ENCODINGS = {
-    "empty map": "a0",
-    "null": "f6",
-    "empty list": "80",
-    "empty tuple": "d88080",
-    "tuple in a list": "81d8808201d88080",
-    "uuid": "d82550" + "0123456789abcdef" * 2,
-    "long head of a number": "1b0000000000000001",
-    "half, single and double": "83f93c00fa3f800000fb3ff0000000000000",
-    "not a number with a payload": "fb7ff8000000000123",
-    "negative zero": "f98000",
-    "indefinite map": "bf4161f5ff",
-    "indefinite list in a map": "a141619f0102ff",
-    "string in chunks": "5f41614162ff",
-    "text and bytes": "a2616101416102",
-    "the same key twice": "a2416101416102",
-    "large number": "c249" + "01" + "00" * 8,
-    "unknown tag": "d9ffff01",
-    "undefined and a simple value": "82f7f8ff",
-    "key that Python cannot hash": "a18001",
-    "embedded CBOR": "d81841a0",
-}
 
 
 def own(number: int) -> bytes:
@@ -198,6 +175,11 @@ class TestNew:
         assert spec.count_work_units() == {AVAILABLE: 1, DELAYED: 1}
         unit = spec.work_unit(b"a")
         assert (unit.data, unit.priority, unit.not_before) == (own(3), 7, UNIX_START + 60)
+
+    def test_nothing_is_left_of_the_first(self, spec: WorkSpec) -> None:
+        spec.add_work_units([new_work_unit(b"a", own(1), 5, 60), new_work_unit(b"a", own(2))])
+        unit = spec.work_unit(b"a")
+        assert (unit.data, unit.priority, unit.status) == (own(2), 0, AVAILABLE)
 
     def test_none_at_all(self, spec: WorkSpec) -> None:
         spec.add_work_units([])

@@ -75,6 +75,11 @@ class TestLife:
         beat(namespace, b"worker")
         assert worker.active
 
+    def test_a_life_of_no_seconds(self, namespace: Queue) -> None:
+        beat(namespace, b"worker", lifetime=0)
+        assert namespace.find_worker(b"worker") is None
+        assert namespace.workers() == []
+
     def test_a_heartbeat_moves_the_end(self, namespace: Queue, clock: Clock) -> None:
         for _ in range(10):
             beat(namespace, b"worker", lifetime=10)
@@ -243,6 +248,8 @@ class TestAttempts:
         attempts = [take(namespace, lease=100), take(namespace, lease=100)]
         clock.advance(10)
         assert not worker.active
+        assert worker.active_attempts() == attempts
+        beat(namespace, b"worker", lifetime=10)
         assert worker.active_attempts() == attempts
         attempts[0].finish()
         clock.advance(90)

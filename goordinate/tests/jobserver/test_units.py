@@ -83,45 +83,13 @@ class TestAdd:
         rpc.clock.advance(0.1)
         assert rpc.taken() == b"later"
 
-    def test_of_the_same_key_twice_the_last_wins(self, rpc: Rpc) -> None:
-        units = [(b"k", {b"n": 1}, {b"priority": 5}), (b"j", {}), (b"k", {b"n": 2})]
-        rpc.expect(DONE, "add_work_units", b"s", units)
-        rpc.expect(([(b"j", {}), (b"k", {b"n": 2})], None), "get_work_units", b"s", {})
-        assert rpc.taken() == b"j"  # the priority of the first is gone, too
-
-    @pytest.mark.parametrize("key", [b"a", b"b", b"c", b"d"])
-    def test_a_key_that_exists_becomes_available_with_new_data(self, rpc: Rpc, key: bytes) -> None:
-        in_all_states(rpc)
-        rpc.expect(DONE, "add_work_units", b"s", [(key, {b"new": 1})])
-        rpc.expect(
-            ([{b"status": AVAILABLE, b"expiration": None}], None),
-            "get_work_unit_status", b"s", [key],
-        )  # fmt: skip
-        rpc.expect(([(key, {b"new": 1})], None), "get_work_units", b"s", {b"work_unit_keys": [key]})
-        assert sum(rpc.counts(b"s").values()) == 4
-        rpc.clock.advance(1000)  # past the lease that was dropped
-        assert rpc.state(b"s", key) == AVAILABLE
-
-    def test_a_key_that_exists_keeps_its_priority(self, rpc: Rpc) -> None:
-        rpc.add(b"s", b"high", priority=5)
-        rpc.add(b"s", b"low", priority=-5)
-        rpc.add(b"s", b"plain")
-        again = [
-            (b"high", {}, {b"priority": -9}),
-            (b"low", {}, {b"priority": 9}),
-            (b"plain", {}, {}, 9),
-        ]
-        rpc.expect(DONE, "add_work_units", b"s", again)
-        assert [rpc.taken() for _ in range(3)] == [b"high", b"plain", b"low"]
-
-    def test_a_unit_taken_from_its_worker_is_handed_out_again(self, rpc: Rpc) -> None:
-        rpc.expect(DONE, "worker_heartbeat", b"w", b"RUN", 60, {}, b"p")
-        rpc.add(b"s", b"k")
+    def test_a_key_that_exists_starts_anew(self, rpc: Rpc) -> None:
+        """It is taken from its worker, and keeps its priority."""
+        rpc.add(b"s", b"k", priority=5)
+        rpc.add(b"s", b"other", priority=4)
         assert rpc.taken(worker=b"w") == b"k"
-        rpc.add(b"s", b"k", data={b"n": 2})
-        assert rpc.held(b"p") == {b"w": []}
+        rpc.add(b"s", b"k", data={b"n": 2}, priority=-9)
         rpc.expect(((b"s", b"k", {b"n": 2}), None), "get_work", b"v", {})
-        assert rpc.status(b"s", b"k")[b"worker_id"] == b"v"
 
 
 class TestCount:
@@ -197,14 +165,6 @@ class TestGet:
         assert rpc.keys(b"s", limit=20_000) == keys[:10_000]
         assert rpc.keys(b"s", limit=20_000, start=keys[1]) == keys[1:]
         assert rpc.keys(b"s", work_unit_keys=keys) == keys
-
-    def test_priority_does_not_change_the_order_by_key(self, rpc: Rpc) -> None:
-        for number in range(9):
-            rpc.add(b"s", b"%d" % number, priority=number % 3 - 1)
-        assert rpc.keys(b"s") == [b"%d" % number for number in range(9)]
-        by_priority = [b"2", b"5", b"8", b"1", b"4", b"7", b"0", b"3", b"6"]
-        assert rpc.keys(b"s", state=AVAILABLE) == by_priority
-        assert rpc.keys(b"s", state=AVAILABLE, start=b"4") == [b"5", b"8", b"4", b"7", b"6"]
 
 
 class TestStatus:

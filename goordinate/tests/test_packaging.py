@@ -55,4 +55,4 @@ def test_the_readme_begins_with_two_commands_of_one_line() -> None:
     assert blocks[:2] == ["scripts/serve\n", "scripts/test\n"]
     for block in blocks[:2]:
         assert os.access(ROOT / block.strip(), os.X_OK)
-    assert "\nscripts/test " in (ROOT / ".ci" / "run").read_text()
+    assert "\nscripts/test --all " in (ROOT / ".ci" / "run").read_text()

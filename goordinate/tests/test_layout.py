@@ -37,7 +37,10 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
     "jobserver": (("goordinate.jobserver",), ("codec", "messages", "coordinate")),
     "backend": (("goordinate.backend",), ("coordinate", "memory")),
-    "config": (("goordinate.config", "goordinate.yaml_file"), ("limits", "yaml")),
+    "config": (
+        ("goordinate.config", "goordinate.sections", "goordinate.yaml_file"),
+        ("limits", "yaml"),
+    ),
     "logs": (("goordinate.logs",), ("config",)),
     "command line": (("goordinate.command_line",), ("version", "backend", "config", "logs")),
     "daemon": (

@@ -183,7 +183,10 @@ def test_sighup_applies_new_limits(start_daemon: StartDaemon, tmp_path: Path) ->
         assert configuration[b"coordinate"][b"server"][b"host"] == b"localhost"
     warnings = re.findall(r"WARNING goordinate\.daemon: site\.yaml: (\S+): (.*)", running.log())
     assert warnings == [
-        ("coordinate.job_queue.x", "unknown key, the nearest known one is 'sqlite_path'"),
+        (
+            "coordinate.job_queue.x",
+            "unknown key, the nearest known one is coordinate.job_queue.sqlite_path",
+        ),
         (
             "coordinate.server.host",
             "cannot change while running, it stays the string 'localhost'",

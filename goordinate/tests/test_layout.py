@@ -41,13 +41,17 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("goordinate.config", "goordinate.sections", "goordinate.yaml_file"),
         ("limits", "yaml"),
     ),
-    "logs": (("goordinate.logs",), ("config",)),
+    "log writer": (("goordinate.log_writer",), ()),
+    "logs": (("goordinate.logs",), ("config", "log writer")),
+    "pid file": (("goordinate.pid_file",), ()),
+    "services": (("goordinate.services",), ("server", "jobserver", "gevent")),
     "command line": (("goordinate.command_line",), ("version", "backend", "config", "logs")),
     "daemon": (
         ("goordinate.daemon",),
         (
             *("version", "codec", "limits", "messages", "wire", "server", "coordinate"),
             *("jobserver", "backend", "config", "logs", "command line", "gevent"),
+            *("pid file", "services"),
         ),
     ),
     "start": (("goordinate.__main__",), ("daemon",)),

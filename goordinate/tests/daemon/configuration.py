@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from goordinate.config import Config, ConfigError, load
 
 
-def load_text(text: str, *, backends: Collection[str] = (), **options: object) -> Config:
+def load_text(text: str, *, backends: Collection[str] = (), **options: Any) -> Config:
     """The configuration of a file with this text; `port=1` is the option --port."""
     Path("site.yaml").write_text(text, encoding="utf-8")
     named = {f"--{name}": value for name, value in options.items()}
     return load("site.yaml", named, backends=backends)
 
 
-def error_of(text: str, **options: object) -> str:
+def error_of(text: str, **options: Any) -> str:
     with pytest.raises(ConfigError) as caught:
         load_text(text, **options)
     return str(caught.value)

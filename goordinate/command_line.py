@@ -54,7 +54,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--backend",
         metavar="NAME[:ADDRESS]",
-        default="memory",
         help=f"where state is kept: {', '.join(BACKENDS)} (default: memory)",
     )
     add("--version", action="version", version=f"%(prog)s {__version__}")
@@ -66,12 +65,13 @@ def read_config(arguments: argparse.Namespace, running: Config | None = None) ->
     directory = arguments.snapshot_dir
     options = {
         # Empty, these two are no option to the original either: scripts pass unset variables.
-        "host": arguments.host or None,
-        "httpd": arguments.httpd or None,
-        "port": arguments.port,
-        "snapshot_path_format": directory and os.path.join(directory, "snapshot_{timestamp}"),
+        "--host": arguments.host or None,
+        "--httpd": arguments.httpd or None,
+        "--port": arguments.port,
+        "--snapshot-dir": directory and os.path.join(directory, "snapshot_{timestamp}"),
+        "--backend": arguments.backend,
     }
-    return load(arguments.config, options, running=running)
+    return load(arguments.config, options, backends=BACKENDS, running=running)
 
 
 def log_levels(arguments: argparse.Namespace, config: Config) -> LogConfig:

@@ -1,4 +1,4 @@
-"""The daemon: configuration, backend, job server and sockets put together, and the signals.
+"""The daemon: configuration, backend and services put together, and the signals.
 
 The rule here: every way of not starting is one line on standard error and an exit status: 2 when
 the command line or the file asks for what cannot be, 1 when the machine does not allow it.
@@ -7,16 +7,13 @@ the command line or the file asks for what cannot be, 1 when the machine does no
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import NoReturn
 
 import gevent
@@ -27,18 +24,18 @@ from goordinate.backend import BackendError, open_backend
 from goordinate.cborrpc.limits import Counts, Limits
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.server import Access, Server
+from goordinate.cborrpc.server.access import peer_address
 from goordinate.config import Config, ConfigError, ServerConfig
 from goordinate.coordinate.clock import SteadyClock
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
+from goordinate.pid_file import PidFile
+from goordinate.services import Archiver, RPCService, Services, StartError, url_host
 
 log = logging.getLogger("goordinate.daemon")
 
 BACKLOG = 1024
 """How many connections may wait to be accepted."""
-
-ARCHIVE_PERIOD = 60.0
-"""Seconds from one archiving of finished work units to the next."""
 
 GARBAGE_THRESHOLDS = (10_000, 5, 1000)
 """When the cyclic garbage collector looks at the young, the middle and all objects. All means
@@ -50,10 +47,6 @@ RESERVED_FILES = 32
 event loop's own, the configuration when it is read again."""
 
 
-class StartError(Exception):
-    """The machine does not let the daemon start; the text is one line."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop; `argv` is without the name of the program.
 
@@ -62,22 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = command_line.parse(argv)
     try:
         config = command_line.read_config(arguments)
-        logs.set_up(command_line.log_levels(arguments, config))
+        log_handler = logs.set_up(command_line.log_levels(arguments, config))
         _log_warnings(config)
         if arguments.dump_config:
             sys.stdout.write(command_line.dump(arguments.dump_config, config))
             return 0
         config.require_supported()
-        Daemon(arguments, config).run()
+        Daemon(arguments, config, log_handler).run()
         leave(0)
     except (ConfigError, BackendError, StartError) as error:
+        logging.shutdown()  # what was logged before comes first
         print(logs.one_line(f"goordinated: {error}"), file=sys.stderr)
         return 1 if isinstance(error, StartError) else 2
 
 
 def leave(status: int) -> NoReturn:
-    """End the process at once. To take the queue apart first would take a second for each million
-    of units, while the clients wait for the next daemon."""
+    """End the process at once. To free the queue first would take a second for each million of
+    units, while the clients wait for the next daemon."""
     logging.shutdown()
     os._exit(status)
 
@@ -121,33 +115,24 @@ def limits_of(config: ServerConfig, open_files: int | None) -> Limits:
     )
 
 
-def archive_periodically(job_server: JobServer, period: float = ARCHIVE_PERIOD) -> None:
-    """Drop finished work units beyond the limits every `period` seconds, for ever."""
-    while True:
-        gevent.sleep(period)
-        if job_server.limit_completed_count is None and job_server.limit_completed_age is None:
-            continue
-        try:
-            job_server.archive()
-        except Exception:
-            log.exception("archiving failed; the next try is in %g s", period)
-
-
 class Daemon:
     """One run of the daemon: what is served, and what the signals do."""
 
-    def __init__(self, arguments: argparse.Namespace, config: Config) -> None:
+    def __init__(
+        self, arguments: argparse.Namespace, config: Config, log_handler: logs.LineHandler
+    ) -> None:
         """Put the parts together; nothing listens yet. Raises BackendError."""
         self._arguments = arguments
         self._config = config
         self._levels = command_line.log_levels(arguments, config)
         self._stop = Event()
         self._open_files: int | None = None
-        self._backend = open_backend(arguments.backend, SteadyClock())
+        self._pid_file = PidFile(arguments.pid) if arguments.pid else None
+        self._backend = open_backend(config.backend, SteadyClock())
         self._job_server = JobServer(
             self._backend.namespace(""),
             configuration=lambda: self._config.wire,
-            stats=self._stats,
+            stats=lambda: {**self._services.counts(), **log_handler.counts()},
         )
         self._counts = Counts()
         self._dispatcher = Dispatcher(
@@ -160,10 +145,8 @@ class Daemon:
             counts=self._counts,
             rpclog=config.server.rpclog,
         )
-
-    def _stats(self) -> Mapping[str, int]:
-        """What server_stats tells."""
-        return {"connections": self._server.connections, **asdict(self._counts)}
+        # The last to start, and the first to stop, is what others can reach.
+        self._services = Services([Archiver(self._job_server), RPCService(self._server)])
 
     def _apply_limits(self) -> None:
         """Let the limits of the configuration be in force."""
@@ -176,55 +159,47 @@ class Daemon:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError."""
+        gevent.get_hub().print_exception = logs.unexpected
         self._open_files = raise_file_limit()
         self._apply_limits()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         gevent.signal_handler(signal.SIGTERM, self._on_stop_signal, "SIGTERM")
         gevent.signal_handler(signal.SIGINT, self._on_stop_signal, "SIGINT")
-        gevent.signal_handler(signal.SIGHUP, self._reload)
-        wanted = self._config.server
-        host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-        try:
-            self._server.start()
-        except (OSError, ValueError) as error:
-            # ValueError: a name that no host can have, as one with a null character.
-            reason = getattr(error, "strerror", None) or error
-            raise StartError(f"cannot listen on {host}:{wanted.port}: {reason}") from None
+        self._services.start()
         # Not before: a second daemon on the port must not touch the first one's file.
         self._write_pid_file()
-        log.info("version %s, backend %s", __version__, self._arguments.backend)
-        log.info("serving on %s:%d", host, self._server.port)
+        # Not the address of the backend: that of a database may hold a password.
+        log.info("version %s, backend %s", __version__, self._config.backend.partition(":")[0])
+        log.info("serving on %s:%d", url_host(self._config.server.host), self._server.port)
         self._warn_if_open()
-        archiver = gevent.spawn(archive_periodically, self._job_server)
+        gevent.signal_handler(signal.SIGHUP, self._reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         self._stop.wait()
-        archiver.kill()
-        self._server.stop(self._config.server.stop_timeout)
+        self._services.stop(self._config.server.stop_timeout)
         self._remove_pid_file()
         log.info("stopped")
 
     def _warn_if_open(self) -> None:
         """Say so if others than this machine can connect, and nobody has said who may."""
         host = self._server.address[0]
-        if not ipaddress.ip_address(host).is_loopback and not self._config.server.allow:
+        if not peer_address(host).is_loopback and not self._config.server.allow:
             log.warning(
                 "whoever can reach %s can use the queue: coordinate.server.allow names no networks",
                 host,
             )
 
     def _write_pid_file(self) -> None:
-        if not self._arguments.pid:
+        if self._pid_file is None:
             return
         try:
-            with open(self._arguments.pid, "w", encoding="ascii") as file:
-                file.write(str(os.getpid()))
+            self._pid_file.write()
         except OSError as error:
-            self._server.stop(0)
+            self._services.stop(0)
             raise StartError(f"pid file {self._arguments.pid}: {error.strerror}") from None
 
     def _remove_pid_file(self) -> None:
-        if self._arguments.pid:
-            with contextlib.suppress(OSError):
-                os.unlink(self._arguments.pid)
+        if self._pid_file is not None:
+            self._pid_file.remove()
 
     def _on_stop_signal(self, name: str) -> None:
         if self._stop.is_set():

@@ -1,24 +1,34 @@
 """The daemon's log: standard error, one line an event, with time, level and logger.
 
-The rule here: whatever clients do, an event stays one line, so that none can forge a second one;
-the same event has few lines a second, so that none can fill the disk; and no line above debug
-level shows the data of a work unit.
+The rule here: an event is one line, whatever text clients send, so that no client can forge a line.
+The lines of an event that clients cause are limited, so that no client can fill the disk. No line
+above debug level shows the data of a work unit. Nothing that is logged makes the event loop wait:
+all lines, those of unexpected exceptions too, go through one `LineWriter`.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any
 
 from goordinate.config import LogConfig
+from goordinate.log_writer import LineWriter
+
+log = logging.getLogger(__name__)
 
 BURST = 10
-"""So many lines of the same event there may be in each `PERIOD`; further ones are counted."""
+"""How many lines the same event may have in `PERIOD` seconds; more are counted, not logged."""
 
 PERIOD = 10.0
 """Seconds."""
+
+FLUSH_TIMEOUT = 1.0
+"""Seconds for which the end of the daemon waits for lines to be written."""
 
 # C0 and C1 control characters, and the two line ends of Unicode.
 _CONTROLS = {
@@ -35,15 +45,15 @@ def one_line(text: str) -> str:
 class LineFormatter(logging.Formatter):
     """One line a record; the lines of a traceback are joined by ` | `.
 
-    Of an exception the line has the place and the type. Its words may quote what a client sent,
-    so they are there only if the logger is at debug level.
+    Of an exception, the line shows the traceback and the type. The message of an exception may
+    quote what a client sent, so it is shown only if the logger is at debug level.
     """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole record."""
+        """The line of a record, without a line end."""
         record.message = record.getMessage()
         record.asctime = self.formatTime(record)
         parts = [self.formatMessage(record)]
@@ -55,7 +65,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _in_lines(told: traceback.TracebackException, words: bool) -> list[str]:
-    """The lines of a traceback, those of the exceptions behind it first."""
+    """The lines of a traceback; the exceptions that led to it come first."""
     lines: list[str] = []
     behind = told.__cause__ or (None if told.__suppress_context__ else told.__context__)
     if behind is not None:
@@ -68,18 +78,18 @@ def _in_lines(told: traceback.TracebackException, words: bool) -> list[str]:
 
 
 class BoundedRate(logging.Filter):
-    """Lets through `BURST` records a `PERIOD` of each event that clients can cause; the first one
-    after that tells how many were left out.
+    """Passes at most `BURST` records of the same event in `PERIOD` seconds. The first one after
+    that tells how many were left out.
 
-    An event is a line of the program: a logger and a text before its values are put in. The
-    daemon's own events are not bounded, nor is what is below WARNING, where there is no line that
-    clients cause but for debugging.
+    Two records are of the same event if they have the same logger and the same text before values
+    are put in. The daemon's own events are not limited, as clients do not cause them. Nor are
+    records below WARNING: those that clients cause are for debugging.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now = now
-        #: Event -> when its period ends, lines in it, lines left out of it.
+        #: Event -> end of its period, lines passed in it, lines left out of it.
         self._periods: dict[tuple[str, str], tuple[float, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -100,6 +110,41 @@ class BoundedRate(logging.Filter):
         return True
 
 
+class LineHandler(logging.Handler):
+    """Gives each record to a `LineWriter`, as bytes of one line."""
+
+    def __init__(self, descriptor: int | None, encoding: str) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
+        self.addFilter(BoundedRate())
+        self._encoding = encoding
+        self._writer = LineWriter(descriptor, self._told)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record; never waits."""
+        try:
+            text = self.format(record)
+        except Exception as error:
+            text = f"cannot log {record.msg!r:.200} of {record.name}: {type(error).__name__}"
+        self._writer.put(self._line(text))
+
+    def flush(self) -> None:
+        """Wait for the lines to be written, for `FLUSH_TIMEOUT` seconds at most."""
+        self._writer.flush(FLUSH_TIMEOUT)
+
+    def counts(self) -> Mapping[str, int]:
+        """What `server_stats` tells of the log."""
+        return {"log_lines_dropped": self._writer.dropped}
+
+    def _line(self, text: str) -> bytes:
+        return one_line(text).encode(self._encoding, "backslashreplace") + b"\n"
+
+    def _told(self, dropped: int) -> bytes:
+        text = "%d lines dropped: the log is not read, or cannot be written"
+        values = (log.name, logging.WARNING, __file__, 0, text, (dropped,), None)
+        return self._line(self.format(logging.LogRecord(*values)))
+
+
 def levels(in_file: LogConfig, *, level: int | None, steps: int, debug: Iterable[str]) -> LogConfig:
     """The levels of the file under those of the command line.
 
@@ -112,13 +157,33 @@ def levels(in_file: LogConfig, *, level: int | None, steps: int, debug: Iterable
     return LogConfig(level, {**in_file.loggers, **dict.fromkeys(debug, logging.DEBUG)})
 
 
-def set_up(wanted: LogConfig) -> None:
+def set_up(wanted: LogConfig) -> LineHandler:
     """Start logging to standard error with these levels."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LineFormatter())
-    handler.addFilter(BoundedRate())
+    there = sys.stderr is not None
+    handler = LineHandler(
+        sys.stderr.fileno() if there else None, sys.stderr.encoding if there else "utf-8"
+    )
     logging.getLogger().addHandler(handler)
+    logging.captureWarnings(True)
+    sys.unraisablehook = lambda fault: unexpected(
+        fault.object, fault.exc_type, fault.exc_value, fault.exc_traceback
+    )
     change(LogConfig(None, {}), wanted)
+    return handler
+
+
+def unexpected(
+    context: object,
+    kind: type[BaseException],
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> None:
+    """Log an exception that nobody handles; its context is where it was raised, as a greenlet.
+
+    Python and gevent would print it to standard error themselves, and wait until it is read.
+    """
+    info: Any = (kind, error, traceback)
+    log.error("an exception in %s that nobody handles", type(context).__name__, exc_info=info)
 
 
 def change(current: LogConfig, wanted: LogConfig) -> None:

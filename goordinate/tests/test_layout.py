@@ -37,14 +37,21 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
     "jobserver": (("goordinate.jobserver",), ("codec", "messages", "coordinate")),
     "backend": (("goordinate.backend",), ("coordinate", "memory")),
-    "config": (("goordinate.config", "goordinate.yaml_file"), ("limits", "yaml")),
-    "logs": (("goordinate.logs",), ("config",)),
+    "config": (
+        ("goordinate.config", "goordinate.sections", "goordinate.yaml_file"),
+        ("limits", "yaml"),
+    ),
+    "log writer": (("goordinate.log_writer",), ()),
+    "logs": (("goordinate.logs",), ("config", "log writer")),
+    "pid file": (("goordinate.pid_file",), ()),
+    "services": (("goordinate.services",), ("server", "jobserver", "gevent")),
     "command line": (("goordinate.command_line",), ("version", "backend", "config", "logs")),
     "daemon": (
         ("goordinate.daemon",),
         (
             *("version", "codec", "limits", "messages", "wire", "server", "coordinate"),
             *("jobserver", "backend", "config", "logs", "command line", "gevent"),
+            *("pid file", "services"),
         ),
     ),
     "start": (("goordinate.__main__",), ("daemon",)),

@@ -45,7 +45,7 @@ def test_the_wheel_has_every_module_and_no_test(wheel: zipfile.ZipFile) -> None:
 
 def test_the_wheel_has_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
     (entry_points,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert "goordinated = goordinate.daemon:main" in wheel.read(entry_points).decode()
+    assert "goordinated = goordinate.__main__:main" in wheel.read(entry_points).decode()
     (licence,) = [name for name in wheel.namelist() if name.endswith("/LICENSE")]
     assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
 
@@ -55,4 +55,4 @@ def test_the_readme_begins_with_two_commands_of_one_line() -> None:
     assert blocks[:2] == ["scripts/serve\n", "scripts/test\n"]
     for block in blocks[:2]:
         assert os.access(ROOT / block.strip(), os.X_OK)
-    assert "\nscripts/test " in (ROOT / ".ci" / "run").read_text()
+    assert "\nscripts/test --all " in (ROOT / ".ci" / "run").read_text()

@@ -202,5 +202,5 @@ def test_dump_config_tells_of_unknown_keys(tmp_path: Path) -> None:
     assert done.stdout == "coordinate:\n  server:\n    prot: 1\n"
     assert done.stderr.endswith(
         " WARNING goordinate.daemon: site.yaml: coordinate.server.prot: unknown key,"
-        " the nearest known one is 'port'\n"
+        " the nearest known one is coordinate.server.port\n"
     )

@@ -10,13 +10,13 @@ import subprocess
 import time
 from pathlib import Path
 
-import gevent
 import pytest
 from gevent.event import Event
 
-from goordinate import __version__, daemon
+from goordinate import __version__
 from goordinate.cborrpc.client import Client
 from goordinate.config import ServerConfig
+from goordinate.services import Archiver
 from goordinate.tests.daemon.conftest import COMMAND, DEADLINE, ENVIRONMENT, StartDaemon
 
 
@@ -183,7 +183,10 @@ def test_sighup_applies_new_limits(start_daemon: StartDaemon, tmp_path: Path) ->
         assert configuration[b"coordinate"][b"server"][b"host"] == b"localhost"
     warnings = re.findall(r"WARNING goordinate\.daemon: site\.yaml: (\S+): (.*)", running.log())
     assert warnings == [
-        ("coordinate.job_queue.x", "unknown key, the nearest known one is 'sqlite_path'"),
+        (
+            "coordinate.job_queue.x",
+            "unknown key, the nearest known one is coordinate.job_queue.sqlite_path",
+        ),
         (
             "coordinate.server.host",
             "cannot change while running, it stays the string 'localhost'",
@@ -294,11 +297,12 @@ def test_archiving_is_periodic_when_there_are_limits_and_survives_a_failure(
     caplog: pytest.LogCaptureFixture, limit: int | None, archives: bool
 ) -> None:
     spy = ArchiveSpy(limit)
-    greenlet = gevent.spawn(daemon.archive_periodically, spy, 0.001)
+    archiver = Archiver(spy, 0.001)  # type: ignore[arg-type]
+    archiver.start()
     try:
         assert spy.third_look.wait(DEADLINE)
     finally:
-        greenlet.kill()
+        archiver.stop(DEADLINE)
     assert (spy.archived >= 2) is archives
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == (1 if archives else 0)

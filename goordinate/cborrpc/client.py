@@ -9,6 +9,8 @@ patched, only the calling greenlet waits.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import socket
 import time
@@ -22,7 +24,8 @@ from .errors import CBORError, DecodeError, EncodeError, RPCError
 from .framing import FrameReader, frame
 from .heads import MAX_DEPTH
 from .limits import Limits
-from .progress import Progress
+from .progress import CHECKS, Progress
+from .queues import unacknowledged
 from .requests import encode_request
 from .shown import shown
 
@@ -164,29 +167,17 @@ class Client:
 
     def _exchange(self, data: bytes) -> bytes:
         """Send a frame and receive one.  Returns its message."""
-        sock = self._connected()
-        progress = Progress(self._timeout, time.monotonic())
+        patience = _Patience(self._connected(), self._timeout)
         reader = FrameReader(_ANSWERS)
         messages: list[bytes] = []
-        rest = memoryview(data)
-        try:
-            while rest:
-                sock.settimeout(_left(progress))
-                try:
-                    sent = sock.send(rest)
-                except ConnectionError:
-                    break  # the server may have sent the reason before it closed the connection
-                rest = rest[sent:]
-                progress.add(sent, time.monotonic())
-            while not messages:
-                sock.settimeout(_left(progress))
-                chunk = sock.recv(_READ_SIZE)
-                if not chunk:
-                    raise ConnectionResetError("the server closed the connection")
-                progress.add(len(chunk), time.monotonic())
-                messages = reader.feed(chunk)
-        except TimeoutError:
-            raise TimeoutError(f"no answer within {self._timeout:g} s") from None
+        # Should the connection be lost, the server may have sent the reason before.
+        with contextlib.suppress(ConnectionError):
+            patience.send(data)
+        while not messages:
+            chunk = patience.receive()
+            if not chunk:
+                raise ConnectionResetError("the server closed the connection")
+            messages = reader.feed(chunk)
         if len(messages) > 1 or reader.pending:
             raise CBORError("more came back than one answer")
         return messages[0]
@@ -215,12 +206,45 @@ def _parse_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _left(progress: Progress) -> float:
-    """Seconds that a transfer may still take.  Raises TimeoutError if there are none."""
-    left = progress.left(time.monotonic())
-    if left <= 0:
-        raise TimeoutError
-    return left
+class _Patience:
+    """A request and its answer on a connection.  Raises TimeoutError if they are too slow.
+
+    The progress is what the server's system has acknowledged, and what has been received.
+    """
+
+    def __init__(self, sock: socket.socket, timeout: float) -> None:
+        self._sock = sock
+        self._timeout = timeout
+        self._progress = Progress(timeout, time.monotonic())
+        self._sent_and_received = self._done = 0
+
+    def send(self, data: bytes) -> None:
+        """Send all."""
+        rest = memoryview(data)
+        while rest:
+            sent = self._wait_for(functools.partial(self._sock.send, rest))
+            rest = rest[sent:]
+            self._sent_and_received += sent
+
+    def receive(self) -> bytes:
+        """Some of what the server sends; nothing if it has closed the connection."""
+        chunk = self._wait_for(lambda: self._sock.recv(_READ_SIZE))
+        self._sent_and_received += len(chunk)
+        return chunk
+
+    def _wait_for(self, operation: Callable[[], T]) -> T:
+        """The result of an operation of the socket."""
+        while True:
+            now = time.monotonic()
+            done = self._sent_and_received - unacknowledged(self._sock)
+            self._progress.add(done - self._done, now)
+            self._done = done
+            left = self._progress.left(now)
+            if left <= 0:
+                raise TimeoutError(f"no answer within {self._timeout:g} s")
+            self._sock.settimeout(min(left, self._timeout / CHECKS))
+            with contextlib.suppress(TimeoutError):
+                return operation()
 
 
 def _check(message: bytes) -> None:

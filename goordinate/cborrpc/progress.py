@@ -12,6 +12,9 @@ from typing import Final
 STEADY: Final = 10_000
 """Bytes a second.  A transfer that keeps this speed is never too slow."""
 
+CHECKS: Final = 8
+"""How often in each timeout the progress is looked at."""
+
 
 class Progress:
     """How long one transfer may still take.

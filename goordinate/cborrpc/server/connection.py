@@ -7,11 +7,8 @@ and no more requests are read from it.  A partial frame costs only the bytes rec
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import socket
-import sys
-import termios
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -25,6 +22,7 @@ from ..framing import FrameReader, frame
 from ..heads import NULL
 from ..limits import Limits
 from ..messages import Dispatcher, error_answer
+from ..queues import unacknowledged, unread
 from ..shown import shown
 from .buffers import Buffers, BuffersFull
 from .listener import Peer, peer_name, reset_when_closed
@@ -144,7 +142,7 @@ class Connection:
         except Stopping:
             pass
         except FrameTooLarge as fault:
-            with contextlib.suppress(OSError, AnswerUnread, FrameUnfinished, Stopping):
+            with contextlib.suppress(OSError, AnswerUnread):
                 self._refuse(fault)
             raise
         self._finish()
@@ -166,7 +164,7 @@ class Connection:
 
     def _finish(self) -> None:
         """Answer the requests that have arrived, then reset the connection."""
-        arrived = self._in_kernel(termios.FIONREAD)
+        arrived = unread(self._sock)
         while arrived > 0:
             chunk = self._sock.recv(min(arrived, READ_SIZE))
             if not self._take(chunk):
@@ -182,29 +180,36 @@ class Connection:
         self._end_frame()
         self._reader = FrameReader(self._limits)  # frees the partial frame
         self._send(frame(error_answer(NULL, fault)))
-        if 0 < rest <= DISCARDED:
-            seconds = self._limits.frame_timeout
-            with CutOff(seconds, lambda: -rest, lambda: _unfinished(seconds)):
-                while rest > 0 and not self.stopping:
-                    get_hub().wait(self.readable)
-                    with contextlib.suppress(BlockingIOError):
-                        chunk = self._sock.recv(min(rest, READ_SIZE))
-                        if not chunk:
-                            return
-                        rest -= len(chunk)
+        if rest <= DISCARDED:
+            with contextlib.suppress(FrameUnfinished, Stopping):
+                self._discard(rest)
         self._reset_when_read()
+
+    def _discard(self, rest: int) -> None:
+        """Receive so many bytes, or as many as come before a stop, and discard them."""
+        hub = get_hub()
+        seconds = self._limits.frame_timeout
+        with CutOff(seconds, lambda: -rest, lambda: _unfinished(seconds)):
+            while rest > 0 and not self.stopping:
+                hub.wait(self.readable)
+                with contextlib.suppress(BlockingIOError):
+                    chunk = self._sock.recv(min(rest, READ_SIZE))
+                    if not chunk:
+                        return
+                    rest -= len(chunk)
 
     def _reset_when_read(self) -> None:
         """Let the connection end with a reset, once the client's system has all answers: a reset
         would overtake them.  A client that has closed the connection is not waited for."""
         option = self._sock.getsockopt
-        while self._in_kernel(termios.TIOCOUTQ) and not option(socket.SOL_SOCKET, socket.SO_ERROR):
-            gevent.sleep(0.01)
+        pause = 0.01
+        with self._answer_cut_off(lambda: 0):
+            while unacknowledged(self._sock):
+                if option(socket.SOL_SOCKET, socket.SO_ERROR):
+                    break
+                gevent.sleep(pause)
+                pause = min(2 * pause, 0.5)
         reset_when_closed(self._sock)
-
-    def _in_kernel(self, queue: int) -> int:
-        """How many bytes are in a queue of the system: not yet read, or not yet acknowledged."""
-        return int.from_bytes(fcntl.ioctl(self._sock, queue, bytes(4)), sys.byteorder)
 
     def _take(self, chunk: bytes) -> bool:
         """Answer the messages that `chunk` completes.  Returns whether to go on."""
@@ -304,15 +309,8 @@ class Connection:
         """Send what the system has no room for yet, as fast as the client reads it."""
         hub = get_hub()
         self._buffers.hold(self, len(rest))
-        seconds = self._limits.answer_timeout
-        # The progress is what the client's system has acknowledged.  Our own system has room again
-        # only when a third of its buffer is free, which can be megabytes later.
         with (
-            CutOff(
-                seconds,
-                lambda: -len(rest) - self._in_kernel(termios.TIOCOUTQ),
-                lambda: AnswerUnread(f"an answer is read too slowly, the timeout is {seconds:g} s"),
-            ),
+            self._answer_cut_off(lambda: len(rest)),
             hub.loop.io(self._sock.fileno(), _WRITABLE) as writable,
         ):
             while rest:
@@ -321,6 +319,20 @@ class Connection:
                     rest = rest[self._sock.send(rest) :]
         self._buffers.hold(self, 0)
         self._turn_ends = monotonic() + TURN
+
+    def _answer_cut_off(self, unsent: Callable[[], int]) -> CutOff:
+        """Raises AnswerUnread while the client reads too slowly.  unsent: the bytes that our system
+        had no room for.
+
+        The progress is what the client's system has acknowledged.  Our system has room again only
+        when a third of its buffer is free, which may be megabytes later.
+        """
+        seconds = self._limits.answer_timeout
+        return CutOff(
+            seconds,
+            lambda: -unsent() - unacknowledged(self._sock),
+            lambda: AnswerUnread(f"an answer is read too slowly, the timeout is {seconds:g} s"),
+        )
 
     def _give_way(self) -> None:
         """Let each connection that has something to do have its turn.

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
 
 import gevent
 from gevent import get_hub
 
-from ..progress import Progress
-
-CHECKS: Final = 8
-"""How often in each timeout the progress is checked."""
+from ..progress import CHECKS, Progress
 
 
 class CutOff:

@@ -332,6 +332,21 @@ def test_stop_cuts_off_a_client_that_does_not_read(start: Start) -> None:
         assert len(slow.rest()) < HUGE
 
 
+@pytest.mark.parametrize("number", [1, 100])
+def test_stop_does_not_wait_for_clients_that_are_gone(number: int, start: Start) -> None:
+    server = start()
+    with Peer(server) as there:
+        assert there.call("echo", 0) == 0
+        for _ in range(number):
+            # It blocks, so the server does nothing until the stop.
+            gone = plain_socket.create_connection(server.address, DEADLINE)
+            gone.sendall(ASKED)
+            gone.close()
+        started = time.monotonic()
+        server.stop(DEADLINE)
+        assert time.monotonic() - started < DEADLINE / 4
+
+
 def test_serve_forever_ends_with_stop(methods: Methods) -> None:
     server = Server(("127.0.0.1", 0), methods.dispatcher)
     serving = gevent.spawn(server.serve_forever)

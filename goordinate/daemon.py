@@ -135,13 +135,17 @@ class Daemon:
             stats=lambda: {**self._services.counts(), **log_handler.counts()},
         )
         self._counts = Counts()
-        self._dispatcher = Dispatcher(
-            self._job_server.methods, expected=(CoordinateError,), counts=self._counts
-        )
+        self._limits = Limits()
         self._server = Server(
             (config.server.host, config.server.port),
-            self._dispatcher,
+            Dispatcher(
+                self._job_server.methods,
+                expected=(CoordinateError,),
+                limits=self._limits,
+                counts=self._counts,
+            ),
             backlog=BACKLOG,
+            limits=self._limits,
             counts=self._counts,
             rpclog=config.server.rpclog,
         )
@@ -151,9 +155,8 @@ class Daemon:
     def _apply_limits(self) -> None:
         """Let the limits of the configuration be in force."""
         server, job_queue = self._config.server, self._config.job_queue
-        limits = limits_of(server, self._open_files)
-        self._dispatcher.limits = limits
-        self._server.restrict(limits, Access(server.allow, server.deny))
+        self._limits.change(limits_of(server, self._open_files))
+        self._server.restrict(Access(server.allow, server.deny))
         self._job_server.limit_completed_count = job_queue.limit_completed_count
         self._job_server.limit_completed_age = job_queue.limit_completed_age
 

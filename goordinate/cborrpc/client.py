@@ -1,14 +1,17 @@
 """A client of the wire, on blocking sockets.
 
-Rule: after a call, whatever becomes of it, the connection is either ready for the next one or
-closed, so that an answer that comes too late is never taken for another call's.
+Rule: after a call, however it ends, the connection is either ready for the next call or closed.
+So a late answer is never taken for the answer to another call.
 
-Sockets are made by the `socket` module as it is when they are needed: in a process that
-`gevent` has patched only the calling greenlet waits.
+The `socket` module is used as it is at the time of the call: in a process that `gevent` has
+patched, only the calling greenlet waits.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,41 +20,53 @@ from typing import Any, Final, TypeVar
 
 from .decode import loads
 from .encode import array_head
-from .errors import CBORError, RPCError
+from .errors import CBORError, DecodeError, EncodeError, RPCError
 from .framing import FrameReader, frame
+from .heads import MAX_DEPTH
+from .limits import Limits
+from .progress import CHECKS, Progress
+from .queues import unacknowledged
 from .requests import encode_request
+from .shown import shown
 
 _READ_SIZE: Final = 256 * 1024
+
+_ANSWERS: Final = Limits(max_frame=2**30, max_depth=MAX_DEPTH + 64)
+"""What is taken from a server.  One with the default limits sends less: the answer to a batch is no
+longer than `max_frame`, one answer of `max_answer` and a work unit, and the errors for the rest of
+the batch.  The answer around a work unit is nested deeper than the request that it came in."""
 
 T = TypeVar("T")
 
 
 class RemoteError(RPCError):
-    """The server answered a call with an error, whose message is the text."""
+    """The server answered with an error.  The text is its message."""
 
-    def __init__(self, method: str, message: str) -> None:
+    def __init__(self, method: str | None, message: str) -> None:
         super().__init__(message)
-        #: The method that was called.
+        #: The method that was called; None if a whole batch was refused.
         self.method = method
 
 
 class Client:
     """Calls the methods of a server.
 
-    address: "host:port", for IPv6 "[::1]:5932", or the pair (host, port).  timeout: seconds
-    that connecting may take, and then a call, from the first byte sent to the last received.
-    retries: how often a call is tried again, each time on a new connection, when a connection
-    fails or ends.  base_retry_seconds: the wait before the first of these; it doubles.
+    address: "host:port", for IPv6 "[::1]:5932", or the pair (host, port).  timeout: seconds that
+    connecting may take, and that a call may take without progress; a request or answer that keeps
+    `progress.STEADY` bytes a second is never too slow.  retries: how often a call is tried again,
+    each time on a new connection, when a connection fails or ends.  base_retry_seconds: the wait
+    before the first retry; it doubles with each.
 
-    The connection is opened when it is first needed, and again after it was closed.  A call
-    that is tried again may be served twice.  One whose answer takes too long is not tried
-    again, because the server may still be at it.
+    The connection is opened when it is first needed, and again after it was closed.  A call that
+    is tried again may be served twice.  A call that timed out is not tried again, because the
+    server may still be serving it.
 
-    Parameters go out as what they are: str as text strings, bytes as byte strings; the server
-    takes either for a name or key.  Answers are what the server sends: what it makes up is in
-    byte strings (b"status"), and what a client stored comes back as it was.
+    Parameters keep their types: str goes out as a text string, bytes as a byte string.  The server
+    takes both for a name or key.  In an answer, the server's own words are byte strings
+    (b"status"), and what a client has stored comes back as it was.
 
-    Only one thread or greenlet may use a client at a time.
+    Only one thread or greenlet may use a client at a time.  A forked child process may use the
+    client of its parent: it gets a connection of its own.
     """
 
     def __init__(
@@ -67,6 +82,8 @@ class Client:
         self._retries = retries
         self._base_retry_seconds = base_retry_seconds
         self._sock: socket.socket | None = None
+        # The process that opened the connection.
+        self._owner = 0
         self._last_id = 0
 
     def __enter__(self) -> Client:
@@ -81,7 +98,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
+        """Close the connection.  The next call opens another."""
         if self._sock is not None:
             self._sock.close()
             self._sock = None
@@ -89,9 +106,10 @@ class Client:
     def call(self, method: str, *params: object) -> Any:
         """The result of a method, called with positional parameters.
 
-        RemoteError if the server answers with an error; TimeoutError if the answer takes too
-        long; another OSError if the connection fails and all retries do; EncodeError if a
-        parameter cannot be written; another CBORError if what comes back is no answer.
+        Raises RemoteError if the server answers with an error, TimeoutError if the call takes too
+        long, another OSError if the connection fails and all retries fail, EncodeError if a
+        parameter cannot be written, or not be read again, and another CBORError if what comes back
+        is no answer.
         """
         request_id = self._next_id()
         outcome = self._ask(
@@ -105,9 +123,9 @@ class Client:
     def call_many(self, calls: Iterable[tuple[str, Sequence[object]]]) -> list[Any]:
         """The results of calls, each a method and its parameters, sent as one batch.
 
-        The server serves them in order.  One that it answers with an error has a RemoteError
-        in the place of its result, and the others are served all the same.  Raises what
-        `call` raises, but for RemoteError.
+        The server serves them in order.  The result of a call that fails is a RemoteError, and the
+        other calls are served all the same.  Raises what `call` raises; RemoteError if the server
+        refuses the batch as a whole.
         """
         numbered = [(self._next_id(), method, params) for method, params in calls]
         if not numbered:
@@ -115,6 +133,9 @@ class Client:
         requests = (encode_request(*call) for call in numbered)
 
         def read(answers: Any) -> list[Any]:
+            refused = _refusal(answers, None)
+            if refused is not None:
+                raise refused
             if not isinstance(answers, list) or len(answers) != len(numbered):
                 raise CBORError(f"a batch of {len(numbered)} was not answered with as many answers")
             return [
@@ -130,10 +151,11 @@ class Client:
 
     def _ask(self, message: bytes, read: Callable[[Any], T]) -> T:
         """What `read` makes of the answer to a message."""
+        _check(message)
         retries, wait = self._retries, self._base_retry_seconds
         while True:
             try:
-                return read(loads(self._exchange(frame(message))))
+                return read(loads(self._exchange(frame(message)), max_depth=_ANSWERS.max_depth))
             except BaseException as fault:
                 self.close()
                 lost = isinstance(fault, OSError) and not isinstance(fault, TimeoutError)
@@ -144,30 +166,26 @@ class Client:
             wait *= 2
 
     def _exchange(self, data: bytes) -> bytes:
-        """Send a frame, and receive one; its message."""
-        sock = self._connected()
-        deadline = time.monotonic() + self._timeout
-        reader = FrameReader()
+        """Send a frame and receive one.  Returns its message."""
+        patience = _Patience(self._connected(), self._timeout)
+        reader = FrameReader(_ANSWERS)
         messages: list[bytes] = []
-        try:
-            sock.settimeout(self._timeout)
-            sock.sendall(data)
-            while not messages:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                sock.settimeout(left)
-                chunk = sock.recv(_READ_SIZE)
-                if not chunk:
-                    raise ConnectionResetError("the server closed the connection")
-                messages = reader.feed(chunk)
-        except TimeoutError:
-            raise TimeoutError(f"no answer within {self._timeout:g} s") from None
+        # Should the connection be lost, the server may have sent the reason before.
+        with contextlib.suppress(ConnectionError):
+            patience.send(data)
+        while not messages:
+            chunk = patience.receive()
+            if not chunk:
+                raise ConnectionResetError("the server closed the connection")
+            messages = reader.feed(chunk)
         if len(messages) > 1 or reader.pending:
             raise CBORError("more came back than one answer")
         return messages[0]
 
     def _connected(self) -> socket.socket:
+        if self._owner != os.getpid():
+            self.close()  # in this process only: the parent still uses the connection
+            self._owner = os.getpid()
         if self._sock is None:
             try:
                 self._sock = socket.create_connection(self.address, self._timeout)
@@ -188,14 +206,83 @@ def _parse_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+class _Patience:
+    """A request and its answer on a connection.  Raises TimeoutError if they are too slow.
+
+    The progress is what the server's system has acknowledged, and what has been received.
+    """
+
+    def __init__(self, sock: socket.socket, timeout: float) -> None:
+        self._sock = sock
+        self._timeout = timeout
+        self._progress = Progress(timeout, time.monotonic())
+        self._sent_and_received = self._done = 0
+
+    def send(self, data: bytes) -> None:
+        """Send all."""
+        rest = memoryview(data)
+        while rest:
+            sent = self._wait_for(functools.partial(self._sock.send, rest))
+            rest = rest[sent:]
+            self._sent_and_received += sent
+
+    def receive(self) -> bytes:
+        """Some of what the server sends; nothing if it has closed the connection."""
+        chunk = self._wait_for(lambda: self._sock.recv(_READ_SIZE))
+        self._sent_and_received += len(chunk)
+        return chunk
+
+    def _wait_for(self, operation: Callable[[], T]) -> T:
+        """The result of an operation of the socket."""
+        while True:
+            now = time.monotonic()
+            done = self._sent_and_received - unacknowledged(self._sock)
+            self._progress.add(done - self._done, now)
+            self._done = done
+            left = self._progress.left(now)
+            if left <= 0:
+                raise TimeoutError(f"no answer within {self._timeout:g} s")
+            self._sock.settimeout(min(left, self._timeout / CHECKS))
+            with contextlib.suppress(TimeoutError):
+                return operation()
+
+
+def _check(message: bytes) -> None:
+    """Raises EncodeError if a message cannot be read again: its readers would all fail.
+
+    Such are a known tag over content that it cannot have, a map key that is not hashable, and an
+    `Encoded` that is not well-formed.
+    """
+    try:
+        loads(message)
+    except DecodeError as fault:
+        raise EncodeError(f"what would be sent cannot be read again: {fault}") from None
+
+
 def _outcome(answer: Any, request_id: int, method: str) -> Any:
-    """The result in the answer to a request, or its error as RemoteError."""
+    """The result in the answer to a request, or its error as RemoteError.
+
+    Raises RemoteError if the error is about no request: then the server may have closed the
+    connection, so it must not be kept.
+    """
+    refused = _refusal(answer, method)
+    if refused is not None:
+        raise refused
     if not isinstance(answer, dict) or answer.get(b"id") != request_id:
         raise CBORError(f"the answer to call {request_id} of {method} is not to this call")
-    if b"result" in answer:
-        return answer[b"result"]
+    return answer[b"result"] if b"result" in answer else _error(answer, method)
+
+
+def _refusal(answer: Any, method: str | None) -> RemoteError | None:
+    """The error that a server gives instead of the answer to a message that it does not read."""
+    if isinstance(answer, dict) and answer.get(b"id", b"") is None and b"error" in answer:
+        return _error(answer, method)
+    return None
+
+
+def _error(answer: dict[Any, Any], method: str | None) -> RemoteError:
     error = answer.get(b"error")
     message = error.get(b"message") if isinstance(error, dict) else None
     if isinstance(message, bytes):
         message = message.decode("utf-8", "backslashreplace")
-    return RemoteError(method, message if isinstance(message, str) else f"{answer!r:.200}")
+    return RemoteError(method, message if isinstance(message, str) else shown(answer))

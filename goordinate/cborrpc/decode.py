@@ -1,11 +1,11 @@
-"""Reading CBOR (RFC 8949): whole values, encodings as they came, lists and maps.
+"""Reading CBOR (RFC 8949): values, encodings of items, lists and maps.
 
-Rule: a reader takes the buffer, the index where an item begins and how many levels of
-arrays, maps and tags may be nested there, and gives what it read and the index after the
-item.  DecodeError, with the byte of the fault, is the only error for any input.
+Rule: a reader takes the buffer, the index where an item begins and how many levels of arrays,
+maps and tags may be nested there.  It returns what it has read and the index after the item.  For
+any input it raises no error but DecodeError, which has the byte where the fault is.
 
-A reader of a known shape (`read_list`, `read_map`) is given readers for what is inside, so
-that a message is taken apart in one pass and a work unit's data is not decoded at all.
+`read_list` and `read_map` are given readers for their items, so a message is parsed in one pass,
+and the data of a work unit is not decoded.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ __all__ = [
 ]
 
 SMALL: Final = 4096
-"""Bytes of a value that is decoded although nothing says how large it may be."""
+"""Bytes of the largest value that is decoded where a single value is expected."""
 
 T = TypeVar("T")
 Reader = Callable[[bytes, int, int], tuple[T, int]]
 
 
 def loads(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
-    """The value of the one item that `data` is.
+    """The value of `data`, which is the encoding of one item.
 
-    Gives None, bool, int, float, bytes, str, list, tuple (tag 128), dict, UUID (tag 37), Tag,
-    Simple, UNDEFINED; tag 24 gives the item in its byte string.  In a map with equal keys the
-    last counts (1, 1.0 and True are equal keys in Python).
+    Returns None, bool, int, float, bytes, str, list, tuple (tag 128), dict, UUID (tag 37), Tag,
+    Simple or UNDEFINED; for tag 24, the item in its byte string.  Of equal keys in a map the last
+    one counts (1, 1.0 and True are equal keys in Python).
 
-    max_depth: how many arrays, maps and tags may be nested; a tag 24 counts as two, one for
-    its content.  DecodeError if `data` is not well-formed, goes on after the item, is nested
-    deeper, has a map key that Python cannot hash, or has a known tag over what it cannot be
-    over.
+    max_depth: how deep arrays, maps and tags may be nested.  A tag 24 counts as two levels, one
+    for its content.  Raises DecodeError if `data` is not well-formed, has bytes after the item, is
+    nested deeper, has a map key that is not hashable in Python, or has a known tag over content
+    that it cannot have.
     """
     value, end = decode_item(data, 0, max_depth)
     if end < len(data):
@@ -89,8 +89,8 @@ def decode_item(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
 
 
 def decode_small(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
-    """`decode_item` for what should be a single value: DecodeError for one of more than `SMALL`
-    bytes, because a value can take a hundred times the memory of its encoding."""
+    """`decode_item` where a single value is expected.  Raises DecodeError also for one of more than
+    `SMALL` bytes, because a value can take a hundred times the memory of its encoding."""
     if buf[pos : pos + 1] < b"\x40" or buf[pos : pos + 1] >= b"\xe0":  # a number, most often
         return decode_item(buf, pos, depth)
     end = skip_item(buf, pos, depth)
@@ -101,14 +101,14 @@ def decode_small(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
 
 
 def opaque_item(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
-    """The encoding of the item at `pos`, checked to be well-formed, and the index after it."""
+    """The encoding of the item at `pos`, which has been checked, and the index after it."""
     end = skip_item(buf, pos, depth)
     return buf[pos:end], end
 
 
 def read_string(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
     """The bytes of the byte string, or the UTF-8 of the text string, at `pos`, and the index
-    after it: either form names the same work spec, work unit or option."""
+    after it.  Both forms name the same work spec, work unit or option."""
     initial = buf[pos] if pos < len(buf) else BREAK
     if 0x40 <= initial < 0x58:
         end = pos + initial - 0x3F
@@ -127,7 +127,7 @@ def read_string(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
 
 def read_array_head(buf: bytes, pos: int) -> tuple[int | None, int]:
     """How many items the array at `pos` has (None: a break ends it; section 3.2.2), and the
-    index of the first.  DecodeError if it is no array, or if they cannot all be there."""
+    index of the first.  Raises DecodeError if it is no array, or longer than the input."""
     initial = buf[pos] if pos < len(buf) else BREAK
     if initial >> 5 != ARRAY:
         raise _not_this("an array", buf, pos)
@@ -138,7 +138,7 @@ def read_array_head(buf: bytes, pos: int) -> tuple[int | None, int]:
 
 def read_map_head(buf: bytes, pos: int) -> tuple[int | None, int]:
     """How many pairs the map at `pos` has (None: a break ends it), and the index of the first.
-    DecodeError if it is no map, or if they cannot all be there."""
+    Raises DecodeError if it is no map, or longer than the input."""
     initial = buf[pos] if pos < len(buf) else BREAK
     if initial >> 5 != MAP:
         raise _not_this("a map", buf, pos)
@@ -150,8 +150,8 @@ def read_map_head(buf: bytes, pos: int) -> tuple[int | None, int]:
 def read_list(
     buf: bytes, pos: int, depth: int, item_reader: Reader[T], most: int | None = None
 ) -> tuple[list[T], int]:
-    """The items of the array at `pos`, which may have tag 128 (a tuple), each read by
-    `item_reader`, and the index after it.  DecodeError if there are more than `most`."""
+    """The items of the array at `pos`, each read by `item_reader`, and the index after the array.
+    It may have tag 128 (a tuple).  Raises DecodeError if it has more than `most` items."""
     if pos < len(buf) and buf[pos] >> 5 == TAG:
         number, start = read_argument(buf, pos)
         if number != TUPLE:
@@ -187,8 +187,8 @@ def read_map(
 ) -> tuple[dict[bytes, Any], int]:
     """The pairs of the map at `pos`, and the index after it.
 
-    Keys are byte or text strings and come as bytes; of two that are the same the last
-    counts.  A value is read by the key's reader; a pair whose key has none is passed over.
+    Keys are byte or text strings, and are returned as bytes.  Of equal keys the last one counts.
+    A value is read by the reader of its key.  A pair whose key has no reader is skipped.
     """
     count, start = read_map_head(buf, pos)
     if depth <= 0:
@@ -218,7 +218,7 @@ def read_map(
 
 
 def _not_this(wanted: str, buf: bytes, pos: int) -> DecodeError:
-    """The fault of an item at `pos` that is of another kind than `wanted`, or missing."""
+    """The error for an item at `pos` that is missing, or of another type than `wanted`."""
     if pos >= len(buf):
         return cut(buf, pos)
     return DecodeError(f"{wanted} should be here, not {describe(buf, pos)}", pos)

@@ -1,29 +1,29 @@
 """Writing CBOR (RFC 8949): values in, the bytes of one item out.
 
-Rule: `WRITERS` has a row for each type that can be written; lengths and integers take their
-shortest form (section 4.1), floats always 64 bits.
+Rule: `WRITERS` has a row for each type that can be written.  Lengths and integers take their
+shortest form (section 4.1), floats always take 64 bits.
 
-A writer appends the pieces of the encoding to a list.  The loops over lists and maps write
-short byte strings and small integers themselves, with heads from tables, because an answer
-is made of little else.
+A writer appends the pieces of the encoding to a list.  The loops over lists and maps write short
+byte strings and small integers themselves, with heads from tables: most of an answer is made of
+these.
 """
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final
 from uuid import UUID
 
 from .errors import EncodeError
-from .heads import ARRAY, BYTES, MAP, MAX_DEPTH, NEGATIVE, OTHER, TAG, TEXT, UNSIGNED
+from .heads import ARRAY, BYTES, MAP, MAX_DEPTH, NEGATIVE, NULL, OTHER, TAG, TEXT, UNSIGNED
+from .shown import shown
 from .tags import (
     BIGNUM,
     NEGATIVE_BIGNUM,
-    TUPLE,
+    TUPLE_HEAD,
     UNDEFINED,
-    UUID_BYTES,
+    UUID_HEAD,
     Encoded,
     Simple,
     Tag,
@@ -44,9 +44,10 @@ def dumps(value: Any) -> bytes:
     """The encoding of `value`, which `loads` turns back into an equal value.
 
     Takes None, bool, int, float, bytes, bytearray, memoryview, str, list, tuple (tag 128),
-    dict, UUID (tag 37), Tag, Simple, UNDEFINED, Encoded, and what is derived from these.
-    EncodeError for any other, for text that UTF-8 cannot hold (a lone surrogate), and for
-    more than MAX_DEPTH arrays, maps and tags in each other (or a value inside itself).
+    dict, UUID (tag 37), Tag, Simple, UNDEFINED, Encoded, and types derived from these.
+
+    Raises EncodeError for any other type, for text with a lone surrogate, which UTF-8 cannot
+    hold, and for arrays, maps and tags nested deeper than MAX_DEPTH (or a value inside itself).
     """
     chunks: list[bytes] = []
     try:
@@ -83,15 +84,11 @@ def array_head(count: int) -> bytes:
 
 
 def _refused(value: object, why: str) -> EncodeError:
-    try:
-        text = reprlib.repr(value)
-    except Exception:  # a repr may raise anything; the error to tell is ours
-        text = "a value"
-    return EncodeError(f"cannot encode {text} of type {type(value).__name__}: {why}")
+    return EncodeError(f"cannot encode {shown(value)} of type {type(value).__name__}: {why}")
 
 
 def _writer(value: object) -> Writer:
-    """The row of `WRITERS` for the value's type, or else for the type it is derived from."""
+    """The row of `WRITERS` for the value's type, or for the type that it is derived from."""
     writer = WRITERS.get(type(value))
     if writer is not None:
         return writer
@@ -107,7 +104,7 @@ def _too_deep(value: object) -> EncodeError:
 
 def _write_array(value: list[Any] | tuple[Any, ...], append: Append, depth: int) -> None:
     if isinstance(value, tuple):
-        append(_TUPLE)
+        append(TUPLE_HEAD)
         depth -= 1
     if depth <= 0:
         raise _too_deep(value)
@@ -184,7 +181,7 @@ def _write_float(value: float, append: Append, depth: int) -> None:
 
 
 def _write_uuid(value: UUID, append: Append, depth: int) -> None:
-    append(_UUID)
+    append(UUID_HEAD)
     append(value.bytes)
 
 
@@ -209,11 +206,8 @@ def _write_named(value: bool | Undefined | None, append: Append, depth: int) -> 
 
 _INITIAL: Final = tuple(bytes([initial]) for initial in range(256))
 _BYTES_HEADS: Final = tuple(encode_head(BYTES, length) for length in range(256))
-_TUPLE: Final = encode_head(TAG, TUPLE)
-_UUID: Final = encode_head(TAG, UUID_BYTES) + encode_head(BYTES, 16)
-_NAMED: Final = {False: b"\xf4", True: b"\xf5", None: b"\xf6", UNDEFINED: b"\xf7"}
+_NAMED: Final = {False: b"\xf4", True: b"\xf5", None: NULL, UNDEFINED: b"\xf7"}
 
-# A value of a derived type is written by the first row it is an instance of.
 WRITERS: Final[dict[type, Writer]] = {
     bool: _write_named,
     int: _write_int,
@@ -232,3 +226,5 @@ WRITERS: Final[dict[type, Writer]] = {
     Undefined: _write_named,
     type(None): _write_named,
 }
+"""What writes a value, by its type.  One of a derived type is written by the first row that it is
+an instance of."""

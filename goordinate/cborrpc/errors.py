@@ -1,7 +1,7 @@
-"""The errors of the wire: one tree, each error carrying its facts.
+"""The errors of the wire: one tree, and each error carries its facts.
 
-Whatever is wrong with bytes that came in, or with a value that should go out, is a
-`CBORError`; what a method refuses is an `RPCError`.  Nothing else leaves this package.
+A fault in bytes that came in, or in a value that should go out, is a `CBORError`.  What a method
+refuses is an `RPCError`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ class CBORError(ValueError):
 
 
 class DecodeError(CBORError):
-    """The input is not what it should be: not well-formed, or of another shape.
+    """The input is not well-formed, or is not of the shape that is expected.
 
-    `what` says the fault and `offset` the byte of the input where it is (0 is the first).
+    `what` is the fault in words, `offset` the byte of the input where it is (0 is the first).
     """
 
     def __init__(self, what: str, offset: int) -> None:
@@ -27,28 +27,35 @@ class DecodeError(CBORError):
 
 
 class NestedTooDeep(DecodeError):
-    """Arrays, maps and tags are in each other in more levels than are taken."""
+    """Arrays, maps and tags are nested deeper than the limit."""
 
 
 class EncodeError(CBORError):
-    """A value that CBOR, or this encoder, cannot write; the message names it and its type."""
+    """A value cannot be written.  The message names the value and its type."""
 
 
 class FrameError(CBORError):
-    """Bytes on a connection that cannot become a frame, or not one that is taken."""
+    """The bytes of a connection can never become a frame, or only one that is refused."""
 
 
 class FrameTooLarge(FrameError):
-    """A frame over the size limit, known by its head."""
+    """A frame over the size limit, known by its head.
+
+    `size` is the length of the whole frame in bytes, None if its head does not tell.
+    """
+
+    def __init__(self, what: str, size: int | None) -> None:
+        super().__init__(what)
+        self.size = size
 
 
 class RPCError(Exception):
-    """What a method raises to answer its call with an error; the text is the answer's message."""
+    """A method raises this to answer its call with an error.  The text is the error's message."""
 
 
 class InvalidRequest(RPCError):
-    """A message that is no request, or more than is taken."""
+    """A message is no request, or exceeds a limit."""
 
 
 class InvalidParams(RPCError):
-    """A call whose parameters the method does not take."""
+    """The parameters of a call are not those that the method takes."""

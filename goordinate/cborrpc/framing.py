@@ -1,72 +1,69 @@
-"""Frames: chunks of bytes in, whole messages out, and back; without I/O.
+"""Frames: chunks of bytes in, whole messages out, and back.  There is no I/O here.
 
-Rule: a message travels as one CBOR item, tag 24 over a byte string that holds it (RFC 8949
-section 3.4.5.1).  An item that comes without the tag is the message itself, as it is for the
-original daemon, if it can be one at all: a map, an array, null, or something under another
-tag.  (Any other, such as the byte string that a `G` begins, is more likely to be HTTP.)
+Rule: a frame is one CBOR item, tag 24 over a byte string that holds the message (RFC 8949 section
+3.4.5.1).  An item without the tag is the message itself, as it is for the original daemon, if it
+is a map, an array, null, or has another tag.  (Any other is an error: it is more likely to be
+HTTP, whose `G` begins a byte string.)
 
-What is inside a message is not looked at here, only where it ends.
+Messages are not decoded here.  Only their ends are looked for.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from .decode import MAX_DEPTH, read_string
+from .decode import read_string
 from .encode import bytes_head
 from .errors import FrameError, FrameTooLarge
-from .heads import ARRAY, BREAK, BYTES, INDEFINITE, MAP, TAG, TEXT
-from .limits import MAX_FRAME
-from .tags import EMBEDDED
+from .heads import ARRAY, BREAK, BYTES, INDEFINITE, MAP, NULL, TAG, TEXT
+from .limits import Limits
+from .tags import EMBEDDED, EMBEDDED_HEAD
 
-_TAG: Final = b"\xd8\x18"
-_HEADS: Final = tuple(_TAG + bytes_head(length) for length in range(256))
-_NULL: Final = 0xF6
+_HEADS: Final = tuple(EMBEDDED_HEAD + bytes_head(length) for length in range(256))
 
 
 def frame(message: bytes) -> bytes:
     """The frame that carries `message`, which is the encoding of one item."""
     length = len(message)
-    return (_HEADS[length] if length < 256 else _TAG + bytes_head(length)) + message
+    return (_HEADS[length] if length < 256 else EMBEDDED_HEAD + bytes_head(length)) + message
 
 
 class FrameReader:
-    """Takes the bytes of one connection as they arrive, and gives its messages.
+    """Splits the bytes of one connection, as they arrive, into messages.
 
-    max_frame: the longest message that is taken, in bytes.  max_depth: how deep a message
-    that comes without tag 24 may be nested.
+    limits: `max_frame` bounds messages, `max_depth` the nesting of a message without tag 24 (else
+    the server checks it).  A change of the limits is in force from the next frame on.
 
-    The work is linear in the bytes fed, in whatever pieces, and the memory is that of the
-    bytes that have arrived, whatever length they announce.
+    The time is linear in the bytes received, however they are split into chunks.  A partial frame
+    costs only the bytes received so far, whatever length it announces.
     """
 
-    __slots__ = ("_buffer", "_max_depth", "_max_frame", "_scan")
+    __slots__ = ("_buffer", "_limits", "_scan")
 
-    def __init__(self, max_frame: int = MAX_FRAME, *, max_depth: int = MAX_DEPTH) -> None:
-        self._max_frame = max_frame
-        self._max_depth = max_depth
-        # What has arrived of an item that has not ended, and how far it has been looked at.
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = Limits() if limits is None else limits
+        # The bytes of a partial frame, and how far they have been scanned.
         self._buffer = bytearray()
         self._scan = self._new_scan()
 
     @property
     def pending(self) -> int:
-        """How many bytes have arrived that belong to no whole message yet."""
+        """How many bytes of a partial frame have arrived."""
         return len(self._buffer)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The messages that are whole once `chunk` has arrived, in order.
+        """The messages that are complete once `chunk` has arrived, in order.
 
-        FrameError if what has arrived can never become a frame, FrameTooLarge if it becomes one
-        that is too long, from then on at each call.  If there are whole messages before the
-        fault they are given first (bytes are `pending` then, and feed(b"") raises).
+        Raises FrameError if the bytes can never become a frame, and FrameTooLarge if the frame
+        would be too long; then every later call raises the same.  Complete messages before the
+        fault are returned first (then `pending` is not 0, and feed(b"") raises).
         """
         messages: list[bytes] = []
         if self._buffer:
             chunk = self._finish(chunk, messages)
-        pos, size, longest = 0, len(chunk), self._max_frame
+        pos, size, longest = 0, len(chunk), self._limits.max_frame
         while pos < size:
-            # Nearly all frames have one of these heads and arrive whole.
+            # Nearly all frames have one of these heads, and arrive complete.
             try:
                 if chunk[pos] == 0xD8 and chunk[pos + 1] == EMBEDDED:
                     initial = chunk[pos + 2]
@@ -91,12 +88,12 @@ class FrameReader:
         return messages
 
     def _new_scan(self) -> _Scan:
-        return _Scan(self._max_frame, self._max_depth)
+        return _Scan(self._limits.max_frame, self._limits.max_depth)
 
     def _begin(self, chunk: bytes, pos: int, messages: list[bytes]) -> int:
-        """Take the item at `pos`, or keep the rest of the chunk until more of it arrives.
+        """Add the message at `pos`, or buffer the rest of the chunk until more arrives.
 
-        The index from which to go on.
+        Returns the index from which to go on.
         """
         scan = self._new_scan()
         try:
@@ -113,7 +110,7 @@ class FrameReader:
         return len(chunk)
 
     def _finish(self, chunk: bytes, messages: list[bytes]) -> bytes:
-        """Add the chunk to the item that has begun; what is left of it after the item's end."""
+        """Add the chunk to the partial frame.  Returns what follows the end of the frame."""
         buffer, scan = self._buffer, self._scan
         buffer += chunk
         if not scan.reach_end(buffer, 0):
@@ -125,17 +122,17 @@ class FrameReader:
         return rest
 
 
-# What is open, if it is not an array, map or tag with a number of items still to come:
-# something of indefinite length.  In a map keys and values take turns.
+# What `_Scan._open` has for an item of indefinite length; for any other, it has the number of
+# remaining items.  In a map keys and values take turns.
 _ITEMS, _KEYS, _VALUES, _BYTES, _TEXT = range(-1, -6, -1)
 _OPENS: Final = {ARRAY: _ITEMS, MAP: _KEYS, BYTES: _BYTES, TEXT: _TEXT}
 _CHUNKS: Final = {_BYTES: BYTES, _TEXT: TEXT}
 
 
 class _Scan:
-    """Looks for the end of one item, head by head, and goes on from there when more arrives.
+    """Looks for the end of one item, head by head.  It continues when more bytes arrive.
 
-    Indices are relative to the item's first byte.
+    Indices are relative to the first byte of the item.
     """
 
     __slots__ = ("_chunked", "_content", "_max_depth", "_max_frame", "_open", "length")
@@ -143,16 +140,16 @@ class _Scan:
     def __init__(self, max_frame: int, max_depth: int) -> None:
         self._max_frame = max_frame
         self._max_depth = max_depth
-        # How many items are still to come in each thing that is open, the innermost last.
+        # How many items remain in each item that has begun and not ended, the innermost last.
         self._open = [1]
-        # Where the byte string under tag 24 is: its content, or its head if it is chunked.
+        # The index of the content of the byte string under tag 24; of its head, if it is chunked.
         self._content = 0
         self._chunked = False
-        # How long the item is, as far as it has been looked at.
+        # How many bytes of the item have been scanned; at its end, its length.
         self.length = 0
 
     def reach_end(self, data: bytes | bytearray, base: int) -> bool:
-        """Whether the item at `base` ends in `data`.  FrameError if it can have no end."""
+        """Whether the item at `base` ends in `data`.  Raises FrameError if it can have no end."""
         size = len(data) - base
         while self._open:
             pos = self.length
@@ -168,18 +165,22 @@ class _Scan:
                 argument = int.from_bytes(data[base + pos + 1 : base + start], "big")
             self._pass_head(initial, argument, start)
             if self.length - self._content > self._max_frame:
-                raise FrameTooLarge(f"a frame of more than {self._max_frame} bytes")
+                ends_here = not any(self._open)
+                raise FrameTooLarge(
+                    f"a frame of more than {self._max_frame} bytes",
+                    self.length if ends_here else None,
+                )
             while self._open and not self._open[-1]:
                 self._open.pop()
         return self.length <= size
 
     def message(self, data: bytes | bytearray, base: int) -> bytes:
-        """What the item at `base`, which has reached its end in `data`, carries."""
+        """The message in the item at `base`, which ends in `data`."""
         message = bytes(memoryview(data)[base + self._content : base + self.length])
         return read_string(message, 0, 0)[0] if self._chunked else message
 
     def _pass_head(self, initial: int, argument: int, start: int) -> None:
-        """Take account of the head at `length`, and of its content, which is at `start`."""
+        """Scan the head at `length`; the content of the item is at `start`."""
         pos, top = self.length, self._open[-1]
         major, indefinite = initial >> 5, initial & 31 == INDEFINITE
         if initial == BREAK and top < 0 and top != _VALUES:
@@ -194,7 +195,7 @@ class _Scan:
             if major == TAG and argument == EMBEDDED:
                 self._content = self.length = start
                 return
-            if major not in (ARRAY, MAP, TAG) and initial != _NULL:
+            if major not in (ARRAY, MAP, TAG) and initial != NULL[0]:
                 raise self._fault(initial, "begins no message")
         elif pos == self._content:
             if major != BYTES:

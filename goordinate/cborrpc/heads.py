@@ -1,8 +1,9 @@
-"""The head of an item, its initial byte and argument (RFC 8949 section 3), and the words in
-which the faults of the input are told.
+"""The head of an item: its initial byte and argument (RFC 8949 section 3).  Also the errors that
+tell what is wrong with an input.
 
-Rule: these functions are exact about the end of the input and raise DecodeError only.  The
-fast loops of `scan` and `values` read short heads themselves and come here for the others.
+Rule: these functions check the end of the input exactly, and raise only DecodeError.  The fast
+loops of `scan`, `values` and `decode` read short heads themselves, by the numbers of the RFC's
+table of initial bytes (appendix B).  For all other heads they call these functions.
 """
 
 from __future__ import annotations
@@ -12,10 +13,19 @@ from typing import Final
 from .errors import DecodeError, NestedTooDeep
 
 MAX_DEPTH: Final = 256
+"""How deep arrays, maps and tags may be nested, at most."""
 
 UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, OTHER = range(8)
+"""The major types: the upper three bits of an initial byte."""
+
 INDEFINITE: Final = 31
+"""The lower five bits of the initial byte of an item of indefinite length."""
+
 BREAK: Final = 0xFF
+"""The initial byte that ends an item of indefinite length."""
+
+NULL: Final = b"\xf6"
+"""The encoding of null."""
 
 NAMES: Final = (
     "an integer",
@@ -27,29 +37,30 @@ NAMES: Final = (
     "a tag",
     "a simple value or float",
 )
+"""The major types in words."""
 
 
 def cut(buf: bytes, pos: int) -> DecodeError:
-    """The fault of an item at `pos` that the end of the input cuts off."""
+    """The error for an item at `pos` that is truncated by the end of the input."""
     if pos >= len(buf):
         return DecodeError("the input ends where an item should be", len(buf))
     return DecodeError(f"the input ends inside {NAMES[buf[pos] >> 5]}", pos)
 
 
 def no_item(buf: bytes, pos: int) -> DecodeError:
-    """The fault of a byte at `pos` that begins no item there."""
+    """The error for a byte at `pos` that cannot begin an item there."""
     if buf[pos] == BREAK:
         return DecodeError("a break (0xff) where an item should be", pos)
     return DecodeError(f"no item begins with 0x{buf[pos]:02x}", pos)
 
 
 def bad_simple(buf: bytes, pos: int) -> DecodeError:
-    """The fault of a simple value below 32 at `pos` that is written in two bytes."""
+    """The error for a simple value below 32 at `pos` that is written in two bytes."""
     return DecodeError(f"simple value {buf[pos + 1]} in two bytes", pos)
 
 
 def too_deep(pos: int) -> NestedTooDeep:
-    """The fault of an array, map or tag at `pos` inside as many as may be nested."""
+    """The error for an array, map or tag at `pos` that is nested too deep."""
     return NestedTooDeep("arrays, maps and tags nested deeper than the limit", pos)
 
 
@@ -61,7 +72,8 @@ def describe(buf: bytes, pos: int) -> str:
 def read_argument(buf: bytes, pos: int) -> tuple[int, int]:
     """The argument of the head at `pos`, and the index after the head.
 
-    DecodeError if the input ends in it, or if it has none (additional information 28 to 31).
+    Raises DecodeError if the input ends in the head, or if the head has no argument (additional
+    information 28 to 31).
     """
     if pos >= len(buf):
         raise cut(buf, pos)
@@ -77,11 +89,11 @@ def read_argument(buf: bytes, pos: int) -> tuple[int, int]:
 
 
 def read_length(buf: bytes, pos: int) -> tuple[int | None, int]:
-    """The length of the string (bytes), array (items) or map (pairs) at `pos`, and the index
-    after its head.  None is an indefinite length: a break ends it.
+    """The length of the string (in bytes), array (items) or map (pairs) at `pos`, and the index
+    after its head.  None: the length is indefinite, and a break ends the item.
 
-    DecodeError if the rest of the input is too short to hold that many, so that a length
-    may be trusted: it is never more than the bytes that follow.
+    The length is never more than the bytes that follow, so memory may be reserved for it.
+    Raises DecodeError if it is more.
     """
     if pos < len(buf) and buf[pos] & 31 == INDEFINITE:
         return None, pos + 1
@@ -93,7 +105,8 @@ def read_length(buf: bytes, pos: int) -> tuple[int | None, int]:
 
 
 def read_text(buf: bytes, start: int, end: int) -> str:
-    """The text of the UTF-8 bytes from `start` to `end`; DecodeError at the first bad one."""
+    """The text of the UTF-8 bytes from `start` to `end`.  Raises DecodeError, with the first byte
+    that is not UTF-8."""
     try:
         return buf[start:end].decode()
     except UnicodeDecodeError as fault:
@@ -101,8 +114,11 @@ def read_text(buf: bytes, start: int, end: int) -> str:
 
 
 def read_chunks(buf: bytes, pos: int) -> tuple[bytes, int]:
-    """The content of the indefinite-length byte or text string at `pos`, and the index after
-    its break.  Chunks are definite and of the same type, text whole in each (section 3.2.3).
+    """The content of the byte or text string of indefinite length at `pos`, and the index after
+    its break.
+
+    Each chunk has a definite length and the type of the string.  A chunk of text is UTF-8 by
+    itself (section 3.2.3).  Raises DecodeError.
     """
     major = buf[pos] >> 5
     chunks: list[bytes] = []

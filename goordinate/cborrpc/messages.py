@@ -1,34 +1,44 @@
-"""Messages: the bytes of a message in, the bytes of its answer out; without I/O.
+"""Messages: the bytes of a message in, the bytes of its answer out.  There is no I/O here.
 
-The answer to a request is a map {id, result} or {id, error: {message}}; a list of requests is a
-batch, and its answer the list of their answers.  What goes out has byte strings for keys.
+The answer to a request is a map {id, result} or {id, error: {message}}.  A list of requests is a
+batch, and its answer is the list of their answers.  The keys in an answer are byte strings.
 
-Rule: whatever comes, there is an answer; every exception becomes an error in it here.
+Rule: every message has an answer.  Every exception becomes an error answer here.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from typing import Final
 
 from .decode import read_array_head, skip_item
 from .encode import dumps
 from .errors import DecodeError, InvalidRequest, NestedTooDeep, RPCError
-from .heads import ARRAY, too_deep
+from .heads import ARRAY, NULL, too_deep
 from .limits import Counts, Limits
-from .requests import NULL, Method, RequestReader, id_of
+from .requests import Method, Refusal, RequestReader, id_of
 from .tags import Encoded
 
 log = logging.getLogger(__name__)
+
+Observe = Callable[[str, float, bool], None]
+"""Is told of a call: the name of the method, the seconds it took, whether it gave a result."""
+
+UNREAD: Final = "unread"
+"""The name under which a message or request is observed that names no method."""
 
 
 class Dispatcher:
     """Answers messages by calling methods.
 
-    methods: the table (ValueError if two have one name).  expected: what a method may raise,
-    besides RPCError, to answer its call with an error whose message is the exception's text;
-    anything else that it raises is logged, and the answer tells only the type.
-    limits: what is taken; it may be replaced.  counts: what counts the faults.
+    methods: the table.  Raises ValueError if two have the same name.  expected: what a method may
+    raise, besides RPCError, to answer its call with an error that has the exception's text.  Any
+    other exception is logged, and the error answer has only its type.  limits: shared with the
+    server; see `Limits`.  counts: counts the faults.  observe: is told of each call, from its bytes
+    to those of its answer.  Calls that name no method, and messages that cannot be read, have the
+    name `UNREAD`.  None: calls are not timed.
     """
 
     def __init__(
@@ -38,12 +48,14 @@ class Dispatcher:
         expected: tuple[type[Exception], ...] = (),
         limits: Limits | None = None,
         counts: Counts | None = None,
+        observe: Observe | None = None,
     ) -> None:
         self.limits = Limits() if limits is None else limits
         self.counts = Counts() if counts is None else counts
+        self._observe = observe
         self._told: tuple[type[Exception], ...] = (RPCError, *expected)
         reader = RequestReader(methods)
-        # Kept as they are: to look them up takes time in every call.
+        # As attributes of this object: looking them up takes less time in each call.
         self._read_usual, self._read = reader.read_usual, reader.read
 
     @staticmethod
@@ -52,28 +64,30 @@ class Dispatcher:
         return bool(message) and message[0] >> 5 == ARRAY
 
     def answer(self, message: bytes, peer: object = "a client") -> bytes:
-        """The answer to a message, without its frame; a batch is answered from start to end.
+        """The answer to a message, without its frame.  A batch is answered from start to end.
 
-        Whatever is wrong with the message is told in the answer.  `peer` is who sent it: its
-        text is in the log where something must be logged.
+        If the message has a fault, the answer says what it is.  peer: who sent the message, for
+        the log.
         """
         if self.is_batch(message):
             return b"".join(self.batch(message, peer))
         return self._answer(message, 0, len(message), self.limits.max_depth, peer)
 
     def batch(self, message: bytes, peer: object = "a client") -> Iterator[bytes]:
-        """The answer to a batch, in pieces, so that the caller may do something else between
-        any two of them; there are empty ones.
+        """The answer to a batch in pieces, so that the caller may do something else between two
+        of them.  Pieces may be empty.
 
         The lists in the answer, which may be nested, have the heads of those in the message.  A
-        message that is not well-formed, or has too many requests, is answered with one error,
-        and nothing has been called then.
+        message that is not well-formed, or has too many requests, is answered with one error, and
+        no method is called.
         """
         plan: list[bytes | tuple[int, int, int]] = []
         try:
             for _ in self._plan(message, plan):
                 yield b""
         except (DecodeError, InvalidRequest) as fault:
+            if self._observe is not None:
+                self._observe(UNREAD, 0.0, False)
             yield self._refusal(NULL, fault, peer)
             return
         limit = self.limits.max_frame
@@ -88,20 +102,20 @@ class Dispatcher:
                     log.warning("%s: the answers to a batch are over %d bytes", peer, limit)
             else:
                 over = InvalidRequest(f"the answers to the batch are over {limit} bytes")
-                piece = _error(id_of(message, step[0]), over)
+                piece = error_answer(id_of(message, step[0]), over)
             size += len(piece)
             yield piece
 
     def _plan(self, message: bytes, plan: list[bytes | tuple[int, int, int]]) -> Iterator[None]:
-        """Add to `plan` what the answer to a batch is made of: bytes that are part of it, and
-        (from, to, depth) of requests.  Gives way after each.
+        """Add to `plan` the parts of the answer to a batch: bytes that go into it, and
+        (from, to, depth) of the requests.  Yields after each part.
 
-        DecodeError if the message is not one well-formed item, InvalidRequest if it has too
-        many requests (and lists in it).
+        Raises DecodeError if the message is not one well-formed item, InvalidRequest if it has too
+        many requests (lists in it count too).
         """
         limits = self.limits
         pos = 0
-        # how many items are still to come in each list that is open; None is until a break
+        # How many items remain in each list that has begun; None: until a break.
         opened: list[int | None] = []
         while True:
             if pos < len(message) and message[pos] >> 5 == ARRAY:
@@ -119,7 +133,7 @@ class Dispatcher:
                 raise InvalidRequest(f"a batch of more than {limits.max_batch} requests")
             pos = end
             yield
-            while opened:  # close the lists that end here
+            while opened:  # leave the lists that end here
                 left = opened[-1]
                 if left:
                     opened[-1] = left - 1
@@ -136,37 +150,54 @@ class Dispatcher:
             raise DecodeError("more bytes after the item", pos)
 
     def _answer(self, buf: bytes, pos: int, end: int, depth: int, peer: object) -> bytes:
-        """The answer to the request from `pos` to `end`."""
+        """The answer to the request from `pos` to `end`.  Each call is observed here."""
+        observe = self._observe
+        started = 0.0 if observe is None else perf_counter()
+        name, ok = UNREAD, False
         try:
-            request = self._read_usual(buf, pos, end, depth) or self._read(buf, pos, end, depth)
+            request = self._read_usual(buf, pos, end, depth)
+            if request is None:
+                careful = self._read(buf, pos, end, depth)
+                if isinstance(careful, Refusal):
+                    name = careful.method or UNREAD
+                    return self._failure(careful.request_id, name, careful.fault, peer)
+                request = careful
+            request_id, method, arguments = request
+            name = method.name
+            try:
+                result = method.call(*arguments)
+                encoded = result if type(result) is Encoded else dumps(result)
+            except Exception as fault:
+                return self._failure(request_id, name, fault, peer)
+            ok = True
+            return b"\xa2Bid" + request_id + b"Fresult" + encoded
         except DecodeError as fault:
             return self._refusal(id_of(buf, pos), fault, peer)
-        request_id, method, arguments = request
-        try:
-            result = method.call(*arguments)
-            encoded = result if type(result) is Encoded else dumps(result)
-        except Exception as fault:
-            if isinstance(fault, self._told):
-                return _error(request_id, fault)
+        finally:
+            if observe is not None:
+                observe(name, perf_counter() - started, ok)
+
+    def _failure(self, request_id: bytes, name: str, fault: Exception, peer: object) -> bytes:
+        """The answer to a call of the method of this name that has failed."""
+        if not isinstance(fault, self._told):
             self.counts.internal_errors += 1
-            log.error("%s: internal error in %s", peer, method.name, exc_info=fault)
-            told = RPCError(f"internal error in {method.name}: {type(fault).__name__}")
-            return _error(request_id, told)
-        return b"\xa2Bid" + request_id + b"Fresult" + encoded
+            log.error("%s: internal error in %s", peer, name, exc_info=fault)
+            fault = RPCError(f"internal error in {name}: {type(fault).__name__}")
+        return error_answer(request_id, fault)
 
     def _refusal(
         self, request_id: bytes, fault: DecodeError | InvalidRequest, peer: object
     ) -> bytes:
-        """The answer to a message of which nothing is called."""
+        """The answer to a message or request that cannot be read."""
         if isinstance(fault, NestedTooDeep):
             self.counts.messages_too_deep += 1
         elif isinstance(fault, DecodeError):
             self.counts.messages_malformed += 1
         log.warning("%s: a message is refused: %s", peer, fault)
-        return _error(request_id, fault)
+        return error_answer(request_id, fault)
 
 
-def _error(request_id: bytes, fault: Exception) -> bytes:
-    """The answer that a call has failed, and why."""
+def error_answer(request_id: bytes, fault: Exception) -> bytes:
+    """The answer to a request that has failed or was not read, with the reason."""
     message = (str(fault) or type(fault).__name__).encode("utf-8", "backslashreplace")
     return b"\xa2Bid%bEerror\xa1Gmessage%b" % (request_id, dumps(message))

@@ -1,13 +1,12 @@
-"""Requests: what is called, off the bytes of a message; without I/O.
+"""Requests: reading which method a message calls, and with what.  There is no I/O here.
 
-Rule: a method is a row of a table, found by its name and in no other way, and each of its
-parameters is taken off the message by a reader of its own, so that nothing is decoded that
-the method does not look at.
+Rule: a method is a row of a table, and is found only by its name.  Each parameter has its own
+reader, so nothing is decoded that the method does not need.
 
-A request is a map {id, method, params}; its keys are byte or text strings.  It is read in the
-usual way first: one pass over a map of just these three keys, which trusts a guess at the
-method, as params may come before it.  Anything that is not as expected there is read again in
-the careful way, which knows all that may come and says what is wrong.
+A request is a map {id, method, params} whose keys are byte or text strings.  First the fast path
+reads it: one pass over a map of exactly these three keys.  It guesses the method, because params
+may come first.  A request that it does not understand is read again by the slow path, which
+accepts every form, and has the errors.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from .decode import (
     Reader,
@@ -28,18 +27,16 @@ from .decode import (
 )
 from .encode import array_head, dumps
 from .errors import DecodeError, InvalidParams
-from .heads import ARRAY, BREAK, BYTES, MAP, TEXT, describe
+from .heads import ARRAY, BREAK, BYTES, MAP, NULL, TEXT, describe
+from .shown import shown
 
 REQUIRED: Final = object()
 """The default of a parameter that has none."""
 
-NULL: Final = b"\xf6"
-"""The encoding of null: the id of a request that has none; as a message, the end."""
-
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a method: its name, what reads it, and what it is if left out."""
+    """A parameter of a method: its name, its reader, and its default."""
 
     name: str
     read: Reader[Any] = decode_item
@@ -48,9 +45,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A row of the table: a name and what is called, with the values of the parameters.
+    """A row of the table: a name, a function, and the parameters that the function takes.
 
-    `call` gives a value that can be encoded, or Encoded, which goes out as it is.
+    `call` returns a value that can be encoded, or Encoded, which goes out as it is.
     """
 
     name: str
@@ -68,23 +65,36 @@ class Method:
 def encode_request(request_id: int, method: str, params: Sequence[object]) -> bytes:
     """The message that calls `method` with positional parameters.
 
-    EncodeError if there is a parameter that cannot be written.
+    Raises EncodeError if a parameter cannot be written.
     """
     name = dumps(method.encode())
     return b"\xa3Fmethod%bBid%bFparams%b" % (name, dumps(request_id), dumps(list(params)))
 
 
 Request = tuple[bytes, Method, list[Any]]
-"""The encoding of its id, the method, and what the parameters are."""
+"""The encoding of the id, the method, and the values of its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not served.
+
+    request_id: the encoding of its id.  method: the name of its method, None if there is no such
+    method.  fault: InvalidParams, or what a reader with a fault has raised.
+    """
+
+    request_id: bytes
+    method: str | None
+    fault: Exception
 
 
 class RequestReader:
-    """Reads requests that call the methods of a table; ValueError if two have one name."""
+    """Reads requests for the methods of a table.  Raises ValueError if two have the same name."""
 
     def __init__(self, methods: Iterable[Method]) -> None:
         self._methods: dict[bytes, Method] = {}
-        # The same table for the usual way: with the method how params begin that hold all its
-        # parameters, and their readers.  A name is in it if its head is one byte.
+        # The table of the fast path: each method with the head of params that hold all its
+        # parameters, and their readers.  It has the names that have a head of one byte.
         self._usual: dict[bytes, tuple[Method, bytes, tuple[Reader[Any], ...]]] = {}
         for method in methods:
             name = method.name.encode()
@@ -96,11 +106,11 @@ class RequestReader:
                 self._usual[name] = method, b"Fparams" + array_head(len(readers)), readers
 
     def read_usual(self, buf: bytes, pos: int, end: int, depth: int) -> Request | None:
-        """The id, method and arguments of a request that is as most are, None of any other."""
+        """The fast path: the id, method and arguments of a usual request, None for any other."""
         if buf.startswith(b"\xa3Fmethod", pos):
             name_at = pos + 1
         else:
-            # The last of these bytes: a unit's data, in params, may have them too.
+            # The last occurrence: the data of a unit, in params, may have these bytes too.
             name_at = buf.rfind(b"Fmethod", pos, end)
             if name_at < 0:
                 return None
@@ -116,7 +126,7 @@ class RequestReader:
             pos += 1
             for _ in range(3):
                 if pos == name_at:
-                    # So the guess was right: this is where the map has its key.
+                    # The guess was right: the key of the map is here.
                     name_at = -1
                     pos = name_end
                 elif buf.startswith(params_head, pos):
@@ -131,38 +141,41 @@ class RequestReader:
                     request_id = buf[start:pos]
                 else:
                     return None
-        except Exception:  # the careful way tells what it is
+        except Exception:  # the slow path has the error
             return None
         if pos != end or name_at >= 0 or arguments is None or request_id is None:
             return None
         return request_id, method, arguments
 
-    def read(self, buf: bytes, pos: int, end: int, depth: int) -> Request:
-        """The id, method and arguments of any request; or else the id, `_REFUSED`, and why.
+    def read(self, buf: bytes, pos: int, end: int, depth: int) -> Request | Refusal:
+        """The slow path: the id, method and arguments of any request, or why it is refused.
 
-        DecodeError if it is not one well-formed item.
+        Raises DecodeError if it is not one well-formed item.
         """
         after = skip_item(buf, pos, depth)
         if after < end:
             raise DecodeError("more bytes after the item", after)
         if buf[pos] >> 5 != MAP:
             why = f"a request should be a map, not {describe(buf, pos)}"
-            return NULL, _REFUSED, [why]
+            return Refusal(NULL, None, InvalidParams(why))
         fields = _fields(buf, pos, depth)
-        request_id, method = NULL, _REFUSED
+        request_id, name = NULL, None
         if b"id" in fields:
             start = fields[b"id"]
             request_id = buf[start : skip_item(buf, start, depth - 1)]
         try:
             method = self._method(buf, fields)
+            name = method.name
             return request_id, method, _arguments(buf, fields, depth - 1, method)
         except InvalidParams as fault:
-            return request_id, Method(method.name, _refuse, ()), [str(fault)]
+            # A new one: this one and the frames in its traceback would keep each other, and the
+            # message, until the garbage collector runs.
+            return Refusal(request_id, name, InvalidParams(str(fault)))
         except Exception as fault:
-            return request_id, Method(method.name, _fail, ()), [fault]
+            return Refusal(request_id, name, fault)
 
     def _method(self, buf: bytes, fields: dict[bytes, int]) -> Method:
-        """The method that a request names.  InvalidParams if it names none there is."""
+        """The method that a request names.  Raises InvalidParams if there is no such method."""
         if b"method" not in fields:
             raise InvalidParams("a request should have a method")
         pos = fields[b"method"]
@@ -170,15 +183,15 @@ class RequestReader:
             raise InvalidParams(f"method should be a string, not {describe(buf, pos)}")
         name, _ = read_string(buf, pos, 0)
         if name not in self._methods:
-            raise InvalidParams(f"no such method {_quoted(name)}")
+            raise InvalidParams(f"no such method {shown(name)}")
         return self._methods[name]
 
 
 def id_of(buf: bytes, pos: int) -> bytes:
-    """The id of the request at `pos`, which is not well-formed or was not read; null if none
-    can be found before what is wrong."""
+    """The encoding of the id of the request at `pos`, which is not well-formed or was not read.
+    It is null if no id is found before the fault."""
     found = NULL
-    # One that is nested too deep is still a map, and its id mostly comes after its params.
+    # A request that is nested too deep is still a map.  Its id mostly comes after its params.
     # ValueError: a DecodeError, or a key without a value.
     with contextlib.suppress(ValueError, IndexError):
         for key_at, value_at in _pairs(buf, pos, _DEEPEST):
@@ -187,29 +200,17 @@ def id_of(buf: bytes, pos: int) -> bytes:
     return found
 
 
-def _refuse(why: str) -> NoReturn:
-    # Not the exception itself: it and the frames that it has passed would keep each other, and the
-    # message, until the garbage collector comes by.
-    raise InvalidParams(why)
-
-
-def _fail(fault: Exception) -> NoReturn:
-    raise fault
-
-
-_REFUSED: Final = Method("", _refuse, ())
-
-#: How deep the search for the id of a refused request goes.
 _DEEPEST: Final = 10_000
+"""How deep the search for the id of a refused request goes."""
 
 
-# What follows reads items that are known to be well-formed and not nested too deep; `depth`
-# is the number of levels allowed where the item is.
+# The functions below read items that are known to be well-formed and not nested too deep.  `depth`
+# is how many levels may be nested at the item.
 
 
 def _items(buf: bytes, pos: int, count: int | None, depth: int) -> Iterator[int]:
-    """Where each item of an array begins, or each key and value of a map: there are `count`,
-    or as many as come before the break."""
+    """The index of each item of an array, or of each key and value of a map.  There are `count` of
+    them; None: as many as come before the break."""
     for _ in repeat(None) if count is None else range(count):
         if count is None and buf[pos] == BREAK:
             return
@@ -218,14 +219,14 @@ def _items(buf: bytes, pos: int, count: int | None, depth: int) -> Iterator[int]
 
 
 def _pairs(buf: bytes, pos: int, depth: int) -> Iterator[tuple[int, int]]:
-    """Where each key of the map at `pos`, and its value, begin."""
+    """The indices of each key and value of the map at `pos`."""
     count, start = read_map_head(buf, pos)
     items = _items(buf, start, None if count is None else 2 * count, depth - 1)
     return zip(items, items, strict=True)
 
 
 def _fields(buf: bytes, pos: int, depth: int) -> dict[bytes, int]:
-    """Where the values of a request begin, by key; of keys that are the same the last counts."""
+    """The indices of the values of a request, by key.  Of equal keys the last one counts."""
     fields = {}
     for key_at, value_at in _pairs(buf, pos, depth):
         if buf[key_at] >> 5 in (BYTES, TEXT):
@@ -236,8 +237,8 @@ def _fields(buf: bytes, pos: int, depth: int) -> dict[bytes, int]:
 
 
 def _arguments(buf: bytes, fields: dict[bytes, int], depth: int, method: Method) -> list[Any]:
-    """The values of the parameters in a request.  InvalidParams if they are not what the
-    method takes."""
+    """The values of the parameters in a request.  Raises InvalidParams if they are not those that
+    the method takes."""
     if b"params" not in fields:
         raise InvalidParams(f"{method.takes()}, got no params")
     pos = fields[b"params"]
@@ -273,13 +274,13 @@ def _named(buf: bytes, pos: int, depth: int, method: Method) -> list[Any]:
             raise InvalidParams(f"{method.takes()}, got a name that is no string")
         name, _ = read_string(buf, key_at, 0)
         if name not in parameters:
-            raise InvalidParams(f"{method.takes()}, got unknown {_quoted(name)}")
+            raise InvalidParams(f"{method.takes()}, got unknown {shown(name)}")
         if name in given:
-            raise InvalidParams(f"{method.takes()}, got {_quoted(name)} twice")
+            raise InvalidParams(f"{method.takes()}, got {shown(name)} twice")
         given[name], _ = _read_value(buf, value_at, depth - 1, method, parameters[name])
     for name, parameter in parameters.items():
         if name not in given and parameter.default is REQUIRED:
-            raise InvalidParams(f"{method.takes()}, got no {_quoted(name)}")
+            raise InvalidParams(f"{method.takes()}, got no {shown(name)}")
     return [given.get(name, parameter.default) for name, parameter in parameters.items()]
 
 
@@ -290,9 +291,3 @@ def _read_value(
         return parameter.read(buf, pos, depth)
     except DecodeError as fault:
         raise InvalidParams(f"{method.name}(): {parameter.name}: {fault}") from None
-
-
-def _quoted(name: bytes) -> str:
-    """A name for a message: one line and not too long, whatever it is."""
-    text = name[:100].decode("utf-8", "backslashreplace")
-    return repr(text + "..." if len(name) > 100 else text)

@@ -1,11 +1,11 @@
-"""Going over an item without building its value: is it well-formed, and where does it end?
+"""Skipping an item without decoding it: is it well-formed, and where does it end?
 
-Rule: accepts exactly the well-formed items (RFC 8949 appendix C) nested no deeper than
-allowed.  What a tag means is not judged here.
+Rule: exactly the well-formed items (RFC 8949 appendix C) are accepted, nested no deeper than
+allowed.  The meaning of tags is not checked here.
 
-It runs over the data of every work unit, so there are two loops.  `skip_item` knows the
-common items by their initial byte, checks the end of the input once for all of them, and
-gives up on anything else; `walk` knows everything, and says what is wrong and where.
+This runs over the data of every work unit, so there are two loops.  `skip_item` is fast: it knows
+the common items by their initial byte, checks the end of the input once for all of them, and
+leaves everything else to `walk`.  `walk` knows all items, and raises the error with its place.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from .heads import (
     BREAK,
     BYTES,
     MAP,
+    NEGATIVE,
+    OTHER,
     TAG,
     TEXT,
+    UNSIGNED,
     bad_simple,
     cut,
     no_item,
@@ -31,13 +34,13 @@ from .heads import (
 
 
 def _known_by_initial_byte(initial: int) -> tuple[int, int]:
-    """Bytes to step over (0: the initial byte does not tell), and by how much the number of
-    items still to come changes: one less for this item, one more for each item inside it."""
+    """How many bytes to skip (0: the initial byte does not tell), and by how much the number of
+    remaining items changes: -1 for this item, +1 for each item inside it."""
     major, info = initial >> 5, initial & 31
     argument = 1 << (info - 24) if 24 <= info <= 27 else 0
-    if major in (0, 1):
+    if major in (UNSIGNED, NEGATIVE):
         return (0 if info > 27 else 1 + argument), -1
-    if major == 7:
+    if major == OTHER:
         return (0 if info == 24 or info > 27 else 1 + argument), -1
     if major == TAG:
         return (0 if info > 27 else 1 + argument), 0
@@ -51,17 +54,18 @@ def _known_by_initial_byte(initial: int) -> tuple[int, int]:
 STEP: Final = tuple(_known_by_initial_byte(initial)[0] for initial in range(256))
 MORE: Final = tuple(_known_by_initial_byte(initial)[1] for initial in range(256))
 
-# where `walk` begins to count down the items of an array or a map of indefinite length, and
-# a number that a definite length never reaches
+# `walk` counts the remaining items of an array or map down.  One of indefinite length begins with
+# one of the first two numbers.  A definite length is never as large as the third.
 _ARRAY_ITEMS: Final = 1 << 61
 _MAP_ITEMS: Final = 1 << 62
 _ENDLESS: Final = 1 << 60
 
 
 def skip_item(buf: bytes, pos: int, depth: int) -> int:
-    """The index after the item that begins at `pos`, which is checked to be well-formed.
+    """The index after the item that begins at `pos`.
 
-    depth: how many arrays, maps and tags may be nested in it.  DecodeError otherwise.
+    depth: how deep arrays, maps and tags may be nested in it.  Raises DecodeError if it is nested
+    deeper, or is not well-formed.
     """
     step_of, more_of = STEP, MORE
     end, left = pos, 1
@@ -153,8 +157,8 @@ def walk(buf: bytes, pos: int, depth: int) -> int:
 
 
 def _may_end(left: int) -> bool:
-    """Whether a break may be here, when `left` items are to come after it: in an array or map
-    of indefinite length, and not where a map's value should be."""
+    """Whether a break may be here, with `left` items remaining: in an array or map of indefinite
+    length, but not in place of a map's value."""
     return left > _ENDLESS and (left < _ARRAY_ITEMS or left % 2 == 1)
 
 
@@ -183,7 +187,7 @@ def _skip_string(buf: bytes, pos: int) -> int:
 
 
 def explain(buf: bytes, pos: int, depth: int) -> DecodeError:
-    """What is wrong with the item at `pos`, which a fast loop found to be not well-formed."""
+    """The error for the item at `pos`, which a fast loop has found to be not well-formed."""
     try:
         walk(buf, pos, depth)
     except DecodeError as fault:

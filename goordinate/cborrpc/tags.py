@@ -1,7 +1,7 @@
-"""What CBOR has and Python has not, and what each known tag carries.
+"""The tags: what each known one carries.  Also the classes for what Python does not have.
 
-Rule: a tag's meaning is one row of `CONTENTS`; a tag without a row is carried through
-as `Tag`.  (Tag 24, whose content is itself CBOR, is read by the decoder.)
+Rule: a tag's meaning is one row of `CONTENTS`.  A tag without a row is read as `Tag`.  (Tag 24,
+whose content is itself CBOR, is read by the decoder.)
 """
 
 from __future__ import annotations
@@ -11,18 +11,29 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from .heads import ARRAY, BYTES
+
 BIGNUM: Final = 2
 NEGATIVE_BIGNUM: Final = 3
 EMBEDDED: Final = 24
 UUID_BYTES: Final = 37
 TUPLE: Final = 128
 
+EMBEDDED_HEAD: Final = b"\xd8\x18"
+"""The head of tag 24."""
+
+UUID_HEAD: Final = b"\xd8\x25\x50"
+"""The head of tag 37, and that of the byte string of 16 bytes under it."""
+
+TUPLE_HEAD: Final = b"\xd8\x80"
+"""The head of tag 128."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag without a meaning here, and the value under it (RFC 8949 section 3.4).
+    """A tag that has no meaning here, and the value under it (RFC 8949 section 3.4).
 
-    `number` is 0 to 2**64-1 (ValueError otherwise).  Hashable if the value is.
+    `number` is 0 to 2**64-1.  Raises ValueError for any other.  Hashable if the value is.
     """
 
     number: int
@@ -35,9 +46,9 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """A simple value that has no name here (RFC 8949 section 3.3).
+    """A simple value that has no name (RFC 8949 section 3.3).
 
-    `number` is 0 to 19 or 32 to 255 (ValueError otherwise): 20 to 23 are False, True,
+    `number` is 0 to 19 or 32 to 255.  Raises ValueError for any other: 20 to 23 are False, True,
     None and UNDEFINED, and 24 to 31 are not in use.
     """
 
@@ -51,7 +62,7 @@ class Simple:
 
 
 class Undefined:
-    """The type of UNDEFINED, CBOR's simple value 23; there is one of it."""
+    """The type of UNDEFINED, CBOR's simple value 23.  It has one instance."""
 
     __slots__ = ()
     _only: Undefined | None = None
@@ -74,8 +85,8 @@ UNDEFINED: Final = Undefined()
 class Encoded(bytes):
     """The encoding of exactly one well-formed item, which the encoder writes as it is.
 
-    Stored data goes into an answer this way without being decoded.  The encoder does not
-    look inside: whoever makes one has checked the bytes (`skip_item`).
+    Stored data goes into an answer this way, without being decoded.  The encoder does not check
+    the bytes: whoever makes an instance has done so (`skip_item`).
     """
 
     __slots__ = ()
@@ -93,11 +104,11 @@ def _unsigned(content: bytes) -> int:
     return int.from_bytes(content, "big")
 
 
-# tag number -> (major type of the content, the content in words, content -> value;
-# the function raises ValueError for content of the right type that it cannot take)
 CONTENTS: Final[dict[int, tuple[int, str, Callable[[Any], object]]]] = {
-    BIGNUM: (2, "a byte string", _unsigned),
-    NEGATIVE_BIGNUM: (2, "a byte string", _negative),
-    UUID_BYTES: (2, "a byte string of 16 bytes", _uuid),
-    TUPLE: (4, "an array", tuple),
+    BIGNUM: (BYTES, "a byte string", _unsigned),
+    NEGATIVE_BIGNUM: (BYTES, "a byte string", _negative),
+    UUID_BYTES: (BYTES, "a byte string of 16 bytes", _uuid),
+    TUPLE: (ARRAY, "an array", tuple),
 }
+"""Tag number -> major type of the content, the content in words, content -> value.  The function
+raises ValueError for content of the right type that it cannot take."""

@@ -1,13 +1,13 @@
-"""The value of an item: one row of `READ` for each of the 256 initial bytes.
+"""Decoding the value of an item: `READ` has a row for each of the 256 initial bytes.
 
-Rule: a function here takes the buffer, the index of the item and how many levels may still
-be nested, and gives the value and the index after the item.  A fault that it sees at once is
-a DecodeError.  To be fast it may also run into IndexError or UnicodeDecodeError, or give an
-index past the end of the buffer, when the item is not well-formed: `decode.decode_item`
-(and `_read_embedded`, for CBOR inside CBOR) then ask `scan.explain` what is wrong.
+Rule: a function here takes the buffer, the index of the item and how many more levels may be
+nested, and returns the value and the index after the item.  It raises DecodeError.  For speed it
+may also raise IndexError or UnicodeDecodeError, or return an index past the end of the buffer, if
+the item is not well-formed.  Then the caller, `decode.decode_item` or (for CBOR inside CBOR)
+`_read_embedded`, asks `scan.explain` for the error.
 
-The loops of arrays and maps read short byte strings and small integers, most of what a
-message is made of, without a call; one Python frame is used for each level.
+The loops over arrays and maps read short byte strings and small integers without a call: most of
+a message is made of these.  Each level of nesting takes one Python frame.
 """
 
 from __future__ import annotations
@@ -19,8 +19,16 @@ from typing import Any, Final
 
 from .errors import DecodeError
 from .heads import (
+    ARRAY,
     BREAK,
     BYTES,
+    INDEFINITE,
+    MAP,
+    NEGATIVE,
+    OTHER,
+    TAG,
+    TEXT,
+    UNSIGNED,
     bad_simple,
     cut,
     describe,
@@ -200,7 +208,7 @@ def _read_tag(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
 
 
 def _read_one_byte_tag(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
-    """A tag of 24 to 255: tuples, which are in every message, go the short way."""
+    """A tag of 24 to 255.  Tuples, which are in every message, have a fast path."""
     if buf[pos + 1] == TUPLE and 0x80 <= buf[pos + 2] <= 0x9F:
         items, end = _read_array(buf, pos + 2, depth - 1)
         return tuple(items), end
@@ -210,8 +218,8 @@ def _read_one_byte_tag(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
 def _read_embedded(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     """The item encoded in the byte string at `pos`, which has tag 24 (section 3.4.5.1).
 
-    It is read where it lies, not copied, so that nesting these costs no memory; the reading
-    may leave the string, and what it finds there then does not count.
+    It is read in place, not copied, so that nested ones take no memory.  So the item may run past
+    the end of the string, into what follows it.  That is an error, whatever was read there.
     """
     if depth <= 0:
         raise too_deep(pos)
@@ -238,19 +246,19 @@ def _read_embedded(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     if fault.offset >= stop:
         fault = DecodeError("the byte string of tag 24 ends inside its item", stop)
     if source is not buf:
-        # The content is joined from chunks: the place in it is told once, not at each level.
+        # The content is joined from chunks: name the place in it once, not at each level.
         told = fault.what if fault.what.startswith(_IN_CHUNKS) else f"{_IN_CHUNKS}: {fault}"
         fault = DecodeError(told, pos)
     try:
         raise fault from None
     finally:
-        del fault  # it would keep this frame and the message, and this frame it
+        del fault  # else it and this frame, which holds the message, would keep each other
 
 
 _IN_CHUNKS: Final = "in the chunks of a tag 24"
 _FLOATS: Final = {0xF9: Struct(">e"), 0xFA: Struct(">f"), 0xFB: Struct(">d")}
 
-# the values of the items of one byte (the others are None, and never read from here)
+# The values of the items of one byte.  (The Nones before False are never read.)
 _ONE_BYTE: Final[tuple[Any, ...]] = (
     *range(24),
     *repeat(None, 8),
@@ -266,21 +274,21 @@ _ONE_BYTE: Final[tuple[Any, ...]] = (
 
 def _reader_for(initial: int) -> Callable[[bytes, int, int], tuple[Any, int]]:
     major, info = initial >> 5, initial & 31
-    if 28 <= info <= 30 or (info == 31 and major in (0, 1, 6, 7)):
+    if 28 <= info <= 30 or (info == INDEFINITE and major in (UNSIGNED, NEGATIVE, TAG, OTHER)):
         return _no_item
-    if info < 24 and major in (0, 1, 7):
+    if info < 24 and major in (UNSIGNED, NEGATIVE, OTHER):
         return _read_small
     special = {0x18: _read_byte, 0x19: _read_short, 0xD8: _read_one_byte_tag, 0xF8: _read_simple}
-    by_major = (
-        _read_unsigned,
-        _read_negative,
-        _read_bytes,
-        _read_text,
-        _read_array,
-        _read_map,
-        _read_tag,
-        _read_float,
-    )
+    by_major = {
+        UNSIGNED: _read_unsigned,
+        NEGATIVE: _read_negative,
+        BYTES: _read_bytes,
+        TEXT: _read_text,
+        ARRAY: _read_array,
+        MAP: _read_map,
+        TAG: _read_tag,
+        OTHER: _read_float,
+    }
     return special.get(initial, by_major[major])
 
 

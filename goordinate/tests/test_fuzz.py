@@ -21,9 +21,9 @@ from goordinate.cborrpc.decode import decode_item, loads, skip_item
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import FrameError
 from goordinate.cborrpc.framing import FrameReader, frame
+from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.messages import Dispatcher
-from goordinate.cborrpc.requests import NULL
 from goordinate.jobserver.locks import LockCalls
 from goordinate.jobserver.specs import SpecCalls
 

@@ -19,7 +19,7 @@ import pytest
 import goordinate
 
 PACKAGE = Path(goordinate.__file__).parent
-CODEC = ("errors", "tags", "heads", "scan", "values", "decode", "encode")
+CODEC = ("errors", "shown", "heads", "tags", "scan", "values", "decode", "encode")
 
 # Part -> its modules (a package with all below it that has no entry of its own), and the parts
 # and other distributions that it may import.
@@ -118,6 +118,52 @@ def test_imports_go_only_where_the_table_says(module: str) -> None:
 
 def test_the_table_names_only_what_there_is() -> None:
     assert set(PART_OF) <= set(FILES)
+
+
+# Parts that still have circles, and imports that only a type checker sees.
+CIRCULAR = {"memory"}
+
+
+def circle(modules: set[str]) -> list[str]:
+    """Modules each of which imports the next, and the last the first; none if there are none."""
+    imports = {
+        module: modules.intersection(imported(module, ast.parse(FILES[module].read_text())))
+        for module in modules
+    }
+    # What imports nothing that is left is in no circle.
+    while free := [module for module, others in imports.items() if not others & imports.keys()]:
+        for module in free:
+            del imports[module]
+    path: list[str] = []
+    while imports:
+        module = min(imports[path[-1]] & imports.keys()) if path else min(imports)
+        if module in path:
+            return path[path.index(module) :]
+        path.append(module)
+    return []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_circle_of_modules_in_a_part(part: str) -> None:
+    found = circle({module for module in FILES if part_of(module) == part})
+    assert bool(found) is (part in CIRCULAR), " imports ".join(found)
+
+
+def hidden_imports(module: str) -> list[int]:
+    """The lines of the imports that only a type checker sees."""
+    return [
+        inside.lineno
+        for node in ast.walk(ast.parse(FILES[module].read_text()))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inside in ast.walk(node)
+        if isinstance(inside, (ast.Import, ast.ImportFrom))
+    ]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_import_is_hidden_from_the_interpreter(part: str) -> None:
+    found = {module: hidden_imports(module) for module in FILES if part_of(module) == part}
+    assert any(found.values()) is (part in CIRCULAR), found
 
 
 def public_objects(module_name: str) -> Iterator[tuple[str, object]]:

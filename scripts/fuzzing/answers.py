@@ -8,8 +8,7 @@ from typing import Final
 from fuzzing.run import Fault, ensure
 from goordinate.cborrpc.decode import loads, opaque_item, read_list, read_map
 from goordinate.cborrpc.errors import DecodeError
-from goordinate.cborrpc.heads import ARRAY
-from goordinate.cborrpc.requests import NULL
+from goordinate.cborrpc.heads import ARRAY, NULL
 
 DEEP: Final = 10_000
 """How deep an answer may be nested: what is stored goes out in more levels than it came in."""

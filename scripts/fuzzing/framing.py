@@ -18,7 +18,7 @@ from goordinate.cborrpc.decode import read_string, skip_item
 from goordinate.cborrpc.errors import DecodeError, FrameError
 from goordinate.cborrpc.framing import FrameReader
 from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, MAX_DEPTH, TAG, read_argument
-from goordinate.cborrpc.limits import MAX_FRAME
+from goordinate.cborrpc.limits import MAX_FRAME, Limits
 from goordinate.cborrpc.tags import EMBEDDED
 
 LIMITS: Final = ((MAX_FRAME, MAX_DEPTH), (MAX_FRAME, MAX_DEPTH), (300, 5))
@@ -86,7 +86,7 @@ class Framing:
 
 def feed(pieces: Sequence[bytes], max_frame: int, max_depth: int) -> Fed:
     """What a new reader makes of the pieces, up to its fault."""
-    reader = FrameReader(max_frame, max_depth=max_depth)
+    reader = FrameReader(Limits(max_frame=max_frame, max_depth=max_depth))
     messages: list[bytes] = []
     arrived = 0
     for piece in pieces:

@@ -22,8 +22,8 @@ from fuzzing.inputs import cut
 from fuzzing.run import Fault, ensure
 from goordinate.cborrpc.errors import FrameError
 from goordinate.cborrpc.framing import FrameReader, frame
+from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.limits import Limits
-from goordinate.cborrpc.requests import NULL
 
 Address = tuple[str, int]
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -41,7 +41,7 @@ class Expected:
 
 def expected_of(stream: bytes, limits: Limits) -> Expected:
     """What is in a stream, as the frame reader sees it."""
-    reader = FrameReader(limits.max_frame, max_depth=limits.max_depth)
+    reader = FrameReader(limits)
     messages: list[bytes] = []
     closes = False
     try:

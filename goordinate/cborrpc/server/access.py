@@ -1,4 +1,4 @@
-"""Who may connect: networks that are allowed, and networks that are denied."""
+"""Who may connect: allowed and denied networks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Network = IPv4Network | IPv6Network
 
 
 def network(text: str) -> Network:
-    """The network that a text names; ValueError, which names the text, if it names none."""
+    """The network that a text names.  Raises ValueError, with the text, if it names none."""
     return ip_network(text)
 
 
 def peer_address(host: str) -> IPv4Address | IPv6Address:
-    """The address of a peer, as the system gives it; that of an IPv4 peer seen from an IPv6
-    socket (::ffff:10.0.0.1) is the IPv4 one."""
+    """The address of a peer, as the system names it.  For an IPv4 peer of an IPv6 socket
+    (::ffff:10.0.0.1) it is the IPv4 address."""
     address = ip_address(host)
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         return address.ipv4_mapped
@@ -27,8 +27,8 @@ class Access:
     """The rule for new connections.
 
     allow: the networks from which one may connect; none: from anywhere.  deny: networks from
-    which one may not, even if they are in one that is allowed.  Each is an address or a
-    network ("10.0.0.0/8", "fd00::/8"); ValueError, which names it, if it is neither.
+    which one may not, even if `allow` has them.  Each is an address or a network ("10.0.0.0/8",
+    "fd00::/8").  Raises ValueError, with the text, if one is neither.
     """
 
     def __init__(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> None:
@@ -36,7 +36,7 @@ class Access:
         self.deny = tuple(map(network, deny))
 
     def admits(self, host: str) -> bool:
-        """Whether who comes from this address may connect."""
+        """Whether a peer with this address may connect."""
         if not self.allow and not self.deny:
             return True
         address = peer_address(host)

@@ -1,4 +1,4 @@
-"""What all connections hold of frames that are not whole and of answers that are not taken."""
+"""The memory that partial frames and unread answers of all connections take."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from ..limits import Limits
 
 
 class BuffersFull(Exception):
-    """All connections together held too much, and this one the most."""
+    """All connections together took too much memory, and this one the most."""
 
 
 class Holder(Protocol):
-    """A connection, as far as it matters here."""
+    """What a connection must have for this."""
 
     def cut_off(self, fault: BuffersFull) -> None:
-        """End it with this fault."""
+        """End the connection with this error."""
 
 
 class Buffers:
-    """Bytes held by each connection, and by all together.
+    """How many bytes each connection holds, and all together.
 
-    When that is more than `Limits.max_buffered`, the connection that holds the most is cut off:
-    one client with many connections could take all memory otherwise.
+    When all hold more than `Limits.max_buffered`, the connection that holds the most is cut off.
+    Otherwise one client with many connections could take all memory.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self._limits = limits
         self._held: dict[Holder, int] = {}
         self._total = 0
 
     def hold(self, holder: Holder, size: int) -> None:
-        """A connection holds so many bytes from now on."""
+        """Set how many bytes a connection holds."""
         self._total += size - self._held.pop(holder, 0)
         if size:
             self._held[holder] = size
-        most = self.limits.max_buffered
+        most = self._limits.max_buffered
         if self._total > most:
             largest = max(self._held, key=self._held.__getitem__)
             held = self._held.pop(largest)

@@ -1,18 +1,15 @@
-"""One connection: reads what arrives, answers it, and ends with its client or by a limit.
+"""One connection: reads requests, sends answers, and ends with its client or by a limit.
 
-Rule: at most one answer, or `SEND_SIZE` of small ones, waits for a client that does not read,
-and nothing more is read from it meanwhile.  Of a frame that has begun no more is kept than
-has arrived.
+Rule: for a client that does not read, at most one answer is kept, or `SEND_SIZE` of small ones,
+and no more requests are read from it.  A partial frame costs only the bytes received so far.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import socket
-import sys
-import termios
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
@@ -20,56 +17,71 @@ import gevent
 from gevent import get_hub
 
 from ..decode import loads
-from ..errors import CBORError, FrameError
+from ..errors import CBORError, FrameError, FrameTooLarge
 from ..framing import FrameReader, frame
+from ..heads import NULL
 from ..limits import Limits
-from ..messages import Dispatcher
-from ..requests import NULL
+from ..messages import Dispatcher, error_answer
+from ..queues import unacknowledged, unread
+from ..shown import shown
 from .buffers import Buffers, BuffersFull
-from .listener import Peer, printable, reset_when_closed
+from .listener import Peer, peer_name, reset_when_closed
+from .slowness import CutOff
 
 rpc_log = logging.getLogger("goordinate.rpc")
 
 TURN: Final = 0.001
-"""Seconds for which a connection answers before the others have their turn."""
+"""Seconds for which a connection serves requests before the others have their turn."""
 
 READ_SIZE: Final = 64 * 1024
-"""How many bytes are read at once."""
+"""Bytes that are read at once, at most."""
 
 SEND_SIZE: Final = 256 * 1024
-"""So many bytes of answers are sent before more requests are looked at."""
+"""Bytes of answers that are sent before more requests are served."""
+
+DISCARDED: Final = 2**30
+"""Bytes, at most, that are discarded of a frame that is too large, so that its client reads why."""
 
 _READABLE, _WRITABLE = 1, 2
 _LOGGED_CHARACTERS: Final = 2000
 
 
+def no_journal() -> None:
+    """Nothing has to be made safe before answers leave."""
+
+
 class FrameUnfinished(FrameError):
-    """A frame that had begun was not whole in time."""
+    """A frame arrived too slowly."""
 
 
 class AnswerUnread(Exception):
-    """An answer was not taken by the client in time."""
+    """The client read an answer too slowly."""
+
+
+class Unsettled(Exception):
+    """What calls did could not be made safe, so their answers are not sent."""
 
 
 class Stopping(Exception):
-    """Thrown into a connection that waits for requests when the server stops."""
+    """Raised in a connection that waits for requests when the server stops."""
 
 
 class Connection:
     """One connection, and what its greenlet does.
 
-    rpclog: log each message and its answer at debug level, on the logger `goordinate.rpc`.
+    limits, settle, rpclog: see `Server`.
     """
 
     __slots__ = (
         "_buffers",
         "_dispatcher",
-        "_frame_timeout",
+        "_frame_cut_off",
         "_greenlet",
         "_limits",
         "_peer",
         "_reader",
         "_rpclog",
+        "_settle",
         "_sock",
         "_turn_ends",
         "readable",
@@ -84,6 +96,7 @@ class Connection:
         limits: Limits,
         buffers: Buffers,
         *,
+        settle: Callable[[], None] = no_journal,
         rpclog: bool = False,
     ) -> None:
         self._sock = sock
@@ -92,30 +105,31 @@ class Connection:
         self._limits = limits
         self._buffers = buffers
         self._greenlet = gevent.getcurrent()
+        self._settle = settle
         self._rpclog = rpclog
-        self._reader = FrameReader(limits.max_frame, max_depth=limits.max_depth)
+        self._reader = FrameReader(limits)
         self._turn_ends = 0.0
-        # Runs from the first byte of a frame to its last, and only while these are awaited.
-        self._frame_timeout: gevent.Timeout | None = None
-        #: What the greenlet waits on for requests; the server throws `Stopping` there.
+        # Is there while the rest of a partial frame is awaited.
+        self._frame_cut_off: CutOff | None = None
+        #: What the greenlet waits on for requests.  The server raises `Stopping` there.
         self.readable = get_hub().loop.io(sock.fileno(), _READABLE)
-        #: Whether to answer what has arrived and end.
+        #: Whether to answer the requests that have arrived, and then end.
         self.stopping = False
 
     def __str__(self) -> str:
-        return printable(self._peer)
+        return peer_name(self._peer)
 
     def serve(self) -> None:
-        """Answer requests until the client goes or the server stops.
+        """Answer requests until the client closes the connection or the server stops.
 
-        FrameError if something comes that is no frame, or not all of it; AnswerUnread; OSError
-        if the connection is lost.
+        Raises FrameError for bytes that are no frame, or not a whole one; AnswerUnread;
+        BuffersFull; Unsettled; OSError if the connection is lost.
         """
         readable = self.readable
         wait, receive = get_hub().wait, self._sock.recv
         try:
-            # To wait and then read takes one system call; the usual read first, and wait if
-            # there is nothing, takes two and an exception for nearly every request.
+            # Waiting first takes one system call for each request.  Reading first, and waiting
+            # if there is nothing to read, takes two and an exception for nearly every request.
             while not self.stopping:
                 wait(readable)
                 try:
@@ -124,56 +138,87 @@ class Connection:
                     continue
                 if not self._take(chunk):
                     return
-                del chunk  # or it would stay while the connection is idle
+                del chunk  # else an idle connection would keep it
         except Stopping:
             pass
+        except FrameTooLarge as fault:
+            with contextlib.suppress(OSError, AnswerUnread):
+                self._refuse(fault)
+            raise
         self._finish()
 
     def close(self) -> None:
-        """Let go of what is not the socket."""
+        """Release everything but the socket."""
         self._end_frame()
         self.readable.close()
 
     def cut_off(self, fault: BuffersFull) -> None:
-        """End the connection with this fault, now or when it is its turn."""
+        """End the connection with this error, at once or when its greenlet runs."""
         if gevent.getcurrent() is not self._greenlet:
             gevent.kill(self._greenlet, fault)
             return
         try:
             raise fault
         finally:
-            del fault  # see `_send_rest`
+            del fault  # else it and this frame would keep each other
 
     def _finish(self) -> None:
-        """Answer what has arrived, then end the connection in such a way that it is noticed.
-
-        The original's client takes the usual end of a connection for a lost answer and
-        gives up; when the connection is reset it calls again.
-        """
-        arrived = self._in_kernel(termios.FIONREAD)
+        """Answer the requests that have arrived, then reset the connection."""
+        arrived = unread(self._sock)
         while arrived > 0:
             chunk = self._sock.recv(min(arrived, READ_SIZE))
             if not self._take(chunk):
                 return
             arrived -= len(chunk)
-        self._end_frame()  # a half one is not waited for
-        # A reset overtakes answers that the client's system has not acknowledged.
-        while self._in_kernel(termios.TIOCOUTQ):
-            gevent.sleep(0.01)
+        self._end_frame()  # the rest of a partial frame is not awaited
+        self._reset_when_read()
+
+    def _refuse(self, fault: FrameTooLarge) -> None:
+        """Answer a frame that is too large with an error, and discard it: its client reads the
+        answer only when it has sent the whole frame."""
+        rest = 0 if fault.size is None else fault.size - self._reader.pending
+        self._end_frame()
+        self._reader = FrameReader(self._limits)  # frees the partial frame
+        self._send(frame(error_answer(NULL, fault)))
+        if rest <= DISCARDED:
+            with contextlib.suppress(FrameUnfinished, Stopping):
+                self._discard(rest)
+        self._reset_when_read()
+
+    def _discard(self, rest: int) -> None:
+        """Receive so many bytes, or as many as come before a stop, and discard them."""
+        hub = get_hub()
+        seconds = self._limits.frame_timeout
+        with CutOff(seconds, lambda: -rest, lambda: _unfinished(seconds)):
+            while rest > 0 and not self.stopping:
+                hub.wait(self.readable)
+                with contextlib.suppress(BlockingIOError):
+                    chunk = self._sock.recv(min(rest, READ_SIZE))
+                    if not chunk:
+                        return
+                    rest -= len(chunk)
+
+    def _reset_when_read(self) -> None:
+        """Let the connection end with a reset, once the client's system has all answers: a reset
+        would overtake them.  A client that has closed the connection is not waited for."""
+        option = self._sock.getsockopt
+        pause = 0.01
+        with self._answer_cut_off(lambda: 0):
+            while unacknowledged(self._sock):
+                if option(socket.SOL_SOCKET, socket.SO_ERROR):
+                    break
+                gevent.sleep(pause)
+                pause = min(2 * pause, 0.5)
         reset_when_closed(self._sock)
 
-    def _in_kernel(self, queue: int) -> int:
-        """How many bytes the system holds that we have not read, or not got rid of."""
-        return int.from_bytes(fcntl.ioctl(self._sock, queue, bytes(4)), sys.byteorder)
-
     def _take(self, chunk: bytes) -> bool:
-        """Answer the messages that are whole with `chunk`; whether to go on afterwards."""
+        """Answer the messages that `chunk` completes.  Returns whether to go on."""
         if not chunk:
             return False
         self._turn_ends = monotonic() + TURN
         reader = self._reader
         messages = reader.feed(chunk)
-        if messages and self._frame_timeout is not None:
+        if messages and self._frame_cut_off is not None:
             self._end_frame()
         while messages:
             if not self._answer(messages):
@@ -184,22 +229,24 @@ class Connection:
         return True
 
     def _await_frame(self) -> None:
-        """Some of a frame has arrived, the rest has to follow in time."""
-        if self._frame_timeout is None:
+        """A partial frame has arrived, whose rest must not come too slowly."""
+        if self._frame_cut_off is None:
             seconds = self._limits.frame_timeout
-            fault = FrameUnfinished(f"a frame not whole after {seconds:g} s")
-            self._frame_timeout = gevent.Timeout.start_new(seconds, fault)
+            reader = self._reader
+            self._frame_cut_off = CutOff(
+                seconds, lambda: reader.pending, lambda: _unfinished(seconds)
+            )
         self._buffers.hold(self, self._reader.pending)
 
     def _end_frame(self) -> None:
-        """The frame is whole, or will never be."""
-        if self._frame_timeout is not None:
-            self._frame_timeout.close()
-            self._frame_timeout = None
+        """The frame is complete, or its rest is not awaited any more."""
+        if self._frame_cut_off is not None:
+            self._frame_cut_off.close()
+            self._frame_cut_off = None
         self._buffers.hold(self, 0)
 
     def _answer(self, messages: list[bytes]) -> bool:
-        """Send the answers to messages, in order; whether to go on afterwards."""
+        """Send the answers to messages, in order.  Returns whether to go on."""
         respond = self._respond_and_log if self._rpclog else self._respond
         answers: list[bytes] = []
         size = 0
@@ -240,22 +287,30 @@ class Connection:
         return answer
 
     def _send(self, data: bytes) -> None:
+        """Send answers, when what the calls did is safe."""
+        if len(data) > READ_SIZE:  # settling may take a while, and many small ones are not much
+            self._buffers.hold(self, len(data))
+        try:
+            self._settle()
+        except BuffersFull:
+            raise
+        except Exception as fault:
+            raise Unsettled("what its calls did is not safe, so they get no answer") from fault
         try:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
         if sent < len(data):
             self._send_rest(memoryview(data)[sent:])
+        elif sent > READ_SIZE:
+            self._buffers.hold(self, 0)
 
     def _send_rest(self, rest: memoryview) -> None:
-        """Send what the system had no room for, as the client takes it."""
+        """Send what the system has no room for yet, as fast as the client reads it."""
         hub = get_hub()
         self._buffers.hold(self, len(rest))
-        seconds = self._limits.answer_timeout
-        # The fault has no name here: with one, it and this frame, which holds the answer, would
-        # keep each other until the garbage collector comes by.
         with (
-            gevent.Timeout(seconds, AnswerUnread(f"an answer not taken after {seconds:g} s")),
+            self._answer_cut_off(lambda: len(rest)),
             hub.loop.io(self._sock.fileno(), _WRITABLE) as writable,
         ):
             while rest:
@@ -265,11 +320,25 @@ class Connection:
         self._buffers.hold(self, 0)
         self._turn_ends = monotonic() + TURN
 
+    def _answer_cut_off(self, unsent: Callable[[], int]) -> CutOff:
+        """Raises AnswerUnread while the client reads too slowly.  unsent: the bytes that our system
+        had no room for.
+
+        The progress is what the client's system has acknowledged.  Our system has room again only
+        when a third of its buffer is free, which may be megabytes later.
+        """
+        seconds = self._limits.answer_timeout
+        return CutOff(
+            seconds,
+            lambda: -unsent() - unacknowledged(self._sock),
+            lambda: AnswerUnread(f"an answer is read too slowly, the timeout is {seconds:g} s"),
+        )
+
     def _give_way(self) -> None:
         """Let each connection that has something to do have its turn.
 
-        Not by gevent.sleep(0): what that wakes runs up to 50 times before the event loop looks
-        at the sockets again.
+        gevent.sleep(0) would not do: the greenlets that it wakes may run 50 times before the event
+        loop polls the sockets again.
         """
         hub = get_hub()
         with hub.loop.timer(0) as timer:
@@ -277,9 +346,12 @@ class Connection:
         self._turn_ends = monotonic() + TURN
 
 
+def _unfinished(seconds: float) -> FrameUnfinished:
+    return FrameUnfinished(f"a frame arrives too slowly, the timeout is {seconds:g} s")
+
+
 def _in_words(message: bytes) -> str:
     try:
-        text = repr(loads(message))
+        return shown(loads(message), _LOGGED_CHARACTERS)
     except CBORError:
-        text = message.hex()
-    return text if len(text) <= _LOGGED_CHARACTERS else f"{text[:_LOGGED_CHARACTERS]}..."
+        return shown(message.hex(), _LOGGED_CHARACTERS)

@@ -1,7 +1,7 @@
 """The listening socket: which new connections are served, and which are closed at once.
 
-Rule: whatever is wrong with new connections, those that are served go on, and waiting for
-better times takes no processor time.
+Rule: a problem with new connections does not disturb those that are served, and waiting for its
+end takes no processor time.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Address = tuple[str, int]
 Peer = tuple[Any, ...]
 
 PAUSE: Final = 0.25
-"""Seconds without accepting when the system has no descriptor for one more connection."""
+"""Seconds for which accepting pauses when the system has no descriptor for a new connection."""
 
 KEEPALIVE: Final = {"TCP_KEEPIDLE": 300, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
-"""When the system asks a silent peer whether it is still there: after five minutes, then each
-minute; after the fifth question the connection is lost.  A host that lost its power, or its
-network, would hold its connection for ever."""
+"""When the system probes a silent peer: after five minutes, then each minute; after five probes
+without an answer the connection is lost.  Otherwise a host that lost its power or its network
+would hold its connection for ever."""
 
 _ABORT: Final = struct.pack("ii", 1, 0)
 
 
 def listen(address: Address, backlog: int) -> socket.socket:
-    """A socket that listens on an address; see `Server`.  OSError if it cannot be had."""
+    """A socket that listens on an address; see `Server`.  Raises OSError."""
     host, port = address
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
@@ -65,12 +65,12 @@ def listen(address: Address, backlog: int) -> socket.socket:
 
 
 def reset_when_closed(sock: socket.socket) -> None:
-    """Let the end of a connection be a reset, which the original's client does not take for an
-    answer: it calls again."""
+    """Let the connection end with a reset.  The original's client then calls again; it takes the
+    usual end of a connection for an answer that is lost."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
 
 
-def printable(peer: Peer) -> str:
+def peer_name(peer: Peer) -> str:
     """Where a connection comes from, as host:port."""
     host, port = peer[:2]
     host = host.removeprefix("::ffff:")  # an IPv4 address, seen from IPv6
@@ -78,18 +78,19 @@ def printable(peer: Peer) -> str:
 
 
 class Listener(StreamServer):  # type: ignore[misc]
-    """Accepts connections, as plain sockets: waiting on them is the connection's part."""
+    """Accepts connections, as plain sockets.  Each connection waits on its own."""
 
     def __init__(
         self,
         listening: socket.socket,
         handle: Callable[[socket.socket, Peer], None],
         counts: Counts,
+        limits: Limits,
     ) -> None:
         super().__init__(listening, handle, spawn=Pool())
-        self.limits = Limits()
         self.access = EVERYBODY
         self._counts = counts
+        self._limits = limits
         self._without_descriptor = False
 
     @property
@@ -98,8 +99,8 @@ class Listener(StreamServer):  # type: ignore[misc]
         return len(self.pool)
 
     def do_read(self) -> tuple[socket.socket, Peer] | None:
-        """The next connection that is to be served, if there is one waiting."""
-        # Bounded: a flood of those that are refused leaves the others their turn.
+        """The next connection that is to be served, if one is waiting."""
+        # Bounded, so that a flood of refused connections does not delay those that are served.
         for _ in range(self.max_accept):
             try:
                 sock, peer = self.socket.accept()
@@ -120,30 +121,30 @@ class Listener(StreamServer):  # type: ignore[misc]
         return None
 
     def _takes(self, peer: Peer) -> bool:
-        """Whether a connection from there is to be served."""
+        """Whether a connection from this peer is to be served."""
         if not self.access.admits(peer[0]):
             self._counts.connections_denied += 1
-            log.warning("%s: connection denied: not from an allowed network", printable(peer))
+            log.warning("%s: connection denied: not from an allowed network", peer_name(peer))
             return False
-        most = self.limits.max_connections
+        most = self._limits.max_connections
         if most is not None and self.served >= most:
             self._counts.connections_refused += 1
             log.warning(
                 "%s: connection refused: the limit of %d connections is reached",
-                printable(peer), most,
+                peer_name(peer), most,
             )  # fmt: skip
             return False
         return True
 
     def _pause(self, fault: OSError) -> None:
-        """Let the connections that are waiting wait: the system has no room for one more."""
+        """Stop accepting for a while: the system has no room for a new connection."""
         self._counts.accept_pauses += 1
         if not self._without_descriptor:
             self._without_descriptor = True
             log.error(
                 "cannot accept connections, trying again every %g s: %s", PAUSE, fault.strerror
             )
-        # The socket stays readable: to go on watching it would be to try without end.
+        # The socket stays readable, so watching it would be a busy loop.
         self.stop_accepting()
         gevent.spawn_later(PAUSE, self._go_on)
 
@@ -152,7 +153,7 @@ class Listener(StreamServer):  # type: ignore[misc]
             self.start_accepting()
 
     def accept_waiting(self, most: int) -> None:
-        """Accept the connections that are waiting, of which there are no more than `most`."""
+        """Accept the connections that are waiting, at most `most` of them."""
         for _ in range(most):
             accepted = self.do_read()
             if accepted is None:

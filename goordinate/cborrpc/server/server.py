@@ -1,9 +1,10 @@
-"""The server: its life, from listening to the last answer."""
+"""The server: how it starts, serves and stops."""
 
 from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from gevent import get_hub
@@ -14,24 +15,32 @@ from ..limits import Counts, Limits
 from ..messages import Dispatcher
 from .access import EVERYBODY, Access
 from .buffers import Buffers, BuffersFull
-from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping
+from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping, Unsettled, no_journal
 from .listener import Address, Listener, Peer, listen, reset_when_closed
 
 log = logging.getLogger(__name__)
 
 _ENDING: Final = 0.25
-"""Seconds that it takes, at most, to cut off who is left after a stop."""
+"""Seconds that it takes at most to cut off the connections that are left after a stop."""
 
 
 class Server:
     """Serves a dispatcher's methods on a TCP address.
 
-    address: host and port to listen on.  "" is every IPv4 interface, "::" every interface; of
-    the addresses that a name has, an IPv4 one is taken if there is one, because the original's
-    clients know no other.  Port 0 picks a free one.
-    backlog: how many connections may wait to be accepted.  limits, access: what clients may
-    take, and who may connect.  rpclog: log each message and its answer at debug level, on the
-    logger `goordinate.rpc`.
+    address: host and port to listen on.  "" is every IPv4 interface, "::" every interface.  Of the
+    addresses of a name, an IPv4 one is taken if there is one, because the original's clients know
+    no other.  Port 0 picks a free port.
+
+    backlog: how many connections may wait to be accepted.  access: who may connect.  limits: what
+    clients may take.  The object is shared; see `Limits`.  Partial frames and answers that are
+    being sent keep the timeout with which they began, and max_connections closes no connection;
+    everything else obeys a change at once.
+
+    settle: is called after calls have been served and before their answers are sent.  It returns
+    when what the calls did is safe.  It may switch greenlets.  If it raises, no answer is sent and
+    the connection is closed.
+
+    rpclog: log each message and its answer at debug level, on the logger `goordinate.rpc`.
     """
 
     def __init__(
@@ -43,12 +52,14 @@ class Server:
         limits: Limits | None = None,
         access: Access = EVERYBODY,
         counts: Counts | None = None,
+        settle: Callable[[], None] = no_journal,
         rpclog: bool = False,
     ) -> None:
         self.dispatcher = dispatcher
         self.counts = Counts() if counts is None else counts
         self._limits = Limits() if limits is None else limits
         self._access = access
+        self._settle = settle
         self._rpclog = rpclog
         self._stopping = False
         self._address = address
@@ -60,7 +71,7 @@ class Server:
 
     @property
     def address(self) -> Address:
-        """Host and port: once started those that are listened on, before that those wanted."""
+        """Host and port that are listened on; before the start, those that are wanted."""
         return self._address
 
     @property
@@ -73,34 +84,33 @@ class Server:
         """How many connections are open."""
         return 0 if self._listener is None else self._listener.served
 
-    def restrict(self, limits: Limits, access: Access) -> None:
-        """Other limits, and others who may connect, for the connections made from now on."""
-        self._limits, self._access = limits, access
-        self._buffers.limits = limits
+    def restrict(self, access: Access) -> None:
+        """Change who may connect.  Connections that are open stay."""
+        self._access = access
         if self._listener is not None:
-            self._listener.limits, self._listener.access = limits, access
+            self._listener.access = access
 
     def start(self) -> None:
-        """Listen, and serve whoever connects as long as the event loop runs.
+        """Listen, and serve connections as long as the event loop runs.
 
-        OSError if the address cannot be had.
+        Raises OSError if the address cannot be listened on.
         """
         listening = listen(self._address, self._backlog)
         self._address = listening.getsockname()[:2]
-        self._listener = Listener(listening, self._handle, self.counts)
-        self.restrict(self._limits, self._access)
+        self._listener = Listener(listening, self._handle, self.counts, self._limits)
+        self._listener.access = self._access
         self._listener.start()
 
     def serve_forever(self) -> None:
-        """Start, and come back when the server has been stopped."""
+        """Start, and return when the server has been stopped."""
         self.start()
         self._stopped.wait()
 
     def stop(self, timeout: float = 10.0) -> None:
         """Accept no more connections, answer the requests that have arrived, close all.
 
-        A request that has arrived in part is dropped.  It takes `timeout` seconds at most: what
-        is not done by then is cut off.
+        Partial requests are dropped.  A peer that has closed its connection is not waited for.
+        What is not done after `timeout` seconds is cut off.
         """
         if self._listener is None or self._stopping:
             return
@@ -114,9 +124,15 @@ class Server:
         self._stopped.set()
 
     def _handle(self, sock: socket.socket, peer: Peer) -> None:
-        """Serve one connection; `gevent` closes it afterwards."""
+        """Serve one connection.  `gevent` closes it afterwards."""
         connection = Connection(
-            sock, peer, self.dispatcher, self._limits, self._buffers, rpclog=self._rpclog
+            sock,
+            peer,
+            self.dispatcher,
+            self._limits,
+            self._buffers,
+            settle=self._settle,
+            rpclog=self._rpclog,
         )
         connection.stopping = self._stopping
         self._connections.add(connection)
@@ -126,10 +142,14 @@ class Server:
             self._count(fault)
             log.warning("%s: closing the connection: %s", connection, fault)
             if isinstance(fault, AnswerUnread | BuffersFull):
-                # Else the system would keep what is unsent, for minutes.
+                # Otherwise the system would keep the unsent bytes for minutes.
                 reset_when_closed(sock)
         except OSError as fault:
             log.debug("%s: connection lost: %s", connection, fault)
+        except Unsettled as fault:
+            self.counts.internal_errors += 1
+            log.error("%s: closing the connection: %s", connection, fault, exc_info=fault.__cause__)
+            reset_when_closed(sock)
         except Exception:
             self.counts.internal_errors += 1
             log.exception("%s: closing the connection", connection)

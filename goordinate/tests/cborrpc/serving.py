@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from gevent import socket
+from gevent import get_hub, socket
+from gevent.event import Event
 
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.framing import FrameReader, frame
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.server import Server
@@ -72,11 +76,24 @@ class Peer:
     """A client that sends bytes and takes apart what comes back."""
 
     def __init__(
-        self, server: Server, host: str = "127.0.0.1", *, source: str | None = None
+        self,
+        server: Server,
+        host: str = "127.0.0.1",
+        *,
+        source: str | None = None,
+        buffer: int | None = None,
     ) -> None:
-        self.sock = socket.create_connection(
-            (host, server.port), source_address=None if source is None else (source, 0)
-        )
+        """source: the address to come from.  buffer: bytes that its system may hold unread."""
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        if buffer is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        try:
+            if source is not None:
+                self.sock.bind((source, 0))
+            self.sock.connect((host, server.port))
+        except OSError:
+            self.sock.close()
+            raise
         self._reader = FrameReader()
         self._answers: list[bytes] = []
 
@@ -135,3 +152,36 @@ def is_served(server: Server) -> bool:
     with Peer(server) as peer:
         peer.send(ASKED)
         return peer.receive(len(ANSWERED)) == ANSWERED
+
+
+@contextlib.contextmanager
+def in_a_thread(
+    methods: Sequence[Method], limits: Limits | None = None
+) -> Iterator[tuple[str, int]]:
+    """The address of a server that runs in a thread of its own."""
+    addresses: list[tuple[str, int]] = []
+    stops: list[Any] = []
+    ready = threading.Event()
+
+    def serve() -> None:
+        server = Server(("127.0.0.1", 0), Dispatcher(methods, limits=limits), limits=limits)
+        server.start()
+        stop = Event()
+        wake = get_hub().loop.async_()
+        wake.start(stop.set)
+        addresses.append(server.address)
+        stops.append(wake.send)
+        ready.set()
+        stop.wait()
+        server.stop()
+        wake.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ready.wait(DEADLINE)
+    try:
+        yield addresses[0]
+    finally:
+        stops[0]()
+        thread.join(DEADLINE)
+    assert not thread.is_alive()

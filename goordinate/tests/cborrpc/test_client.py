@@ -10,21 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gevent
 import pytest
-from gevent.event import Event
 
 from goordinate.cborrpc.client import Client, RemoteError
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import CBORError, EncodeError, RPCError
 from goordinate.cborrpc.framing import FrameReader, frame
-from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.requests import Method, Parameter
-from goordinate.cborrpc.server import Server
-
-DEADLINE = 30.0
-"""Seconds after which a test gives up; a good run never comes near."""
+from goordinate.tests.cborrpc.serving import DEADLINE, in_a_thread
 
 
 def echo(value: object) -> object:
@@ -45,30 +39,8 @@ METHODS = [Method(call.__name__, call, (Parameter("value"),)) for call in (echo,
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
     """Where a server is, which runs in a thread."""
-    addresses: list[tuple[str, int]] = []
-    stops: list[Any] = []
-    ready = threading.Event()
-
-    def serve() -> None:
-        server = Server(("127.0.0.1", 0), Dispatcher(METHODS))
-        server.start()
-        stop = Event()
-        wake = gevent.get_hub().loop.async_()
-        wake.start(stop.set)
-        addresses.append(server.address)
-        stops.append(wake.send)
-        ready.set()
-        stop.wait()
-        server.stop()
-        wake.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    assert ready.wait(DEADLINE)
-    yield addresses[0]
-    stops[0]()
-    thread.join(DEADLINE)
-    assert not thread.is_alive()
+    with in_a_thread(METHODS) as address:
+        yield address
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from goordinate.cborrpc import framing
 from goordinate.cborrpc.errors import FrameError
 from goordinate.cborrpc.framing import FrameReader, frame
+from goordinate.cborrpc.limits import Limits
 
 LONG = b"\x59\x01\x00" + b"x" * 256
 
@@ -179,32 +180,34 @@ TOO_LONG = [
 @pytest.mark.parametrize("wire", TOO_LONG)
 def test_too_long_is_refused_as_soon_as_it_is_known(wire: str) -> None:
     arrived = bytes.fromhex(wire)
-    reader = FrameReader(max_frame=100)
+    reader = FrameReader(Limits(max_frame=100))
     assert feed(reader, [arrived[i : i + 1] for i in range(len(arrived) - 1)]) == []
     with pytest.raises(FrameError, match=r"^a frame of more than 100 bytes$"):
         reader.feed(arrived[-1:])
     with pytest.raises(FrameError, match=r"^a frame of more than 100 bytes$"):
-        FrameReader(max_frame=100).feed(arrived + bytes(1000))
+        FrameReader(Limits(max_frame=100)).feed(arrived + bytes(1000))
 
 
 def test_as_long_as_allowed() -> None:
     content = b"x" * 100
     chunked = b"\xd8\x18\x5f\x58\x60" + content[:96] + b"\xff"
     unwrapped = b"\x98\x62" + bytes(98)
-    reader = FrameReader(max_frame=100)
+    reader = FrameReader(Limits(max_frame=100))
     assert reader.feed(frame(content) + chunked + unwrapped) == [content, content[:96], unwrapped]
 
 
 @pytest.mark.parametrize("opening", ["81", "9f", "c1", "bf01"])
 def test_depth_without_tag_24_is_limited(opening: str) -> None:
     head = bytes.fromhex(opening)
-    assert FrameReader(max_depth=3).feed(head * 3) == []
+    assert FrameReader(Limits(max_depth=3)).feed(head * 3) == []
     with pytest.raises(FrameError, match="nested deeper than the limit"):
-        FrameReader(max_depth=3).feed(head * 4)
+        FrameReader(Limits(max_depth=3)).feed(head * 4)
     with pytest.raises(FrameError, match="nested deeper than the limit"):
         FrameReader().feed(head * 257)
     # Strings of indefinite length are no level of their own.
-    assert FrameReader(max_depth=1).feed(b"\x81\x5f\x41\x00\xff") == [b"\x81\x5f\x41\x00\xff"]
+    assert FrameReader(Limits(max_depth=1)).feed(b"\x81\x5f\x41\x00\xff") == [
+        b"\x81\x5f\x41\x00\xff"
+    ]
 
 
 def test_memory_is_that_of_the_bytes_that_have_arrived() -> None:

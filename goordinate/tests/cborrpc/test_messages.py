@@ -319,7 +319,7 @@ BAD_REQUESTS = [
     (request(b"calls", []), "no such method 'calls'"),
     (request(b"no\n\x1b[1m\xff", []), r"no such method 'no\n\x1b[1m\\xff'"),
     (request("\u2028", []), r"no such method '\u2028'"),
-    (request(b"x" * 200, []), f"no such method '{'x' * 100}...'"),
+    (request(b"x" * 300, []), f"no such method '{'x' * 200}'... (300 long)"),
     (request(3, []), "method should be a string, not an integer"),
     (request([b"now"], []), "method should be a string, not an array"),
     (request(None, []), "method should be a string, not a simple value or float"),

@@ -15,7 +15,9 @@ from gevent import socket
 
 from goordinate.cborrpc.framing import frame
 from goordinate.cborrpc.limits import Limits
+from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.server import Access, Server, listener
+from goordinate.cborrpc.tags import Encoded
 from goordinate.tests.cborrpc.serving import (
     ASKED,
     DEADLINE,
@@ -61,7 +63,11 @@ def test_a_frame_that_is_too_large_is_refused_at_its_head(
         peer.send(ASKED + b"\xd8\x18\x5b" + size.to_bytes(8, "big"))
         peer.answer()
         # Not a byte of its content has been sent.
-        assert peer.rest() == b""
+        assert peer.answer() == {
+            b"id": None,
+            b"error": {b"message": b"a frame of more than 1024 bytes"},
+        }
+    wait_until_alone(server)
     assert messages(caplog) == ["closing the connection: a frame of more than 1024 bytes"]
     assert server.counts.frames_too_large == 1
     assert server.counts.frames_malformed == 0
@@ -75,7 +81,7 @@ def test_a_frame_that_is_not_finished_in_time(
         started = time.monotonic()
         peer.send(ASKED + ASKED[:10])
         peer.answer()
-        # More of it does not begin the time again.
+        # A few bytes more do not begin the time again.
         more = iter(ASKED[10:-1])
         while not caplog.records:
             peer.send(bytes([next(more)]))
@@ -84,7 +90,9 @@ def test_a_frame_that_is_not_finished_in_time(
         assert peer.rest() == b""
         assert SOON / 2 < time.monotonic() - started < DEADLINE / 2
         assert other.call("echo", 2) == 2
-    assert messages(caplog) == [f"closing the connection: a frame not whole after {SOON:g} s"]
+    assert messages(caplog) == [
+        f"closing the connection: a frame arrives too slowly, the timeout is {SOON:g} s"
+    ]
     assert server.counts.frames_unfinished == 1
 
 
@@ -129,7 +137,8 @@ def test_an_answer_that_is_not_read_in_time(start: Start, caplog: pytest.LogCapt
         # Not an end, behind which the system would keep what is unsent, but a reset.
         with pytest.raises(ConnectionResetError):
             peer.drain()
-    assert messages(caplog) == [f"closing the connection: an answer not taken after {SOON:g} s"]
+    said = f"closing the connection: an answer is read too slowly, the timeout is {SOON:g} s"
+    assert messages(caplog) == [said]
     assert server.counts.answers_unread == 1
     wait_until_alone(server)
 
@@ -252,19 +261,47 @@ def test_what_is_no_network(network: str) -> None:
 
 
 def test_limits_may_change_while_it_runs(start: Start) -> None:
-    server = start(limits=Limits(max_connections=1))
+    limits = Limits(max_connections=1)
+    server = start(limits=limits)
     with Peer(server) as one:
         assert one.call("echo", 1) == 1
         assert is_reset(server)
-        server.restrict(Limits(max_frame=2000, frame_timeout=SOON), Access())
+        limits.change(Limits(max_connections=2))
         with Peer(server) as two:
-            assert two.call("echo", 2) == 2
+            assert two.call("echo", bytes(3000)) == bytes(3000)
+            # Connections that are open obey a change too, and stay.
+            limits.change(Limits(max_connections=1, max_frame=2000))
+            assert (one.call("echo", 3), two.call("echo", 4)) == (3, 4)
+            assert is_reset(server)
             two.ask("echo", bytes(3000))
-            assert two.rest() == b""
-        server.restrict(Limits(), Access(deny=["127.0.0.1"]))
+            assert b"error" in two.answer()
+        server.restrict(Access(deny=["127.0.0.1"]))
         assert is_reset(server)
-        # Who is there stays, under the limits with which it came.
-        assert one.call("echo", bytes(3000)) == bytes(3000)
+        assert one.call("echo", 5) == 5
+
+
+def test_one_change_of_the_limits_is_seen_by_all_that_obey_them(
+    start: Start, methods: Methods
+) -> None:
+    limits = Limits()
+    server = start(dispatcher=Dispatcher(methods.table, limits=limits), limits=limits)
+    batch = frame(b"\x83" + 3 * request("echo", 1))
+    with Peer(server) as peer, Peer(server) as slow:
+        peer.send(batch)
+        assert len(peer.answer()) == 3
+        assert slow.call("echo", 1) == 1
+        limits.change(Limits(max_batch=2, max_depth=20, frame_timeout=SOON, max_buffered=2000))
+        peer.send(batch)
+        assert b"error" in peer.answer()
+        peer.ask("echo", Encoded(b"\x81" * 30 + b"\x01"))
+        assert b"error" in peer.answer()
+        slow.send(frame(request("echo", 1))[:-1])
+        assert slow.rest() == b""
+        peer.send(frame(bytes(5000))[:4000])
+        assert peer.rest() == b""
+    counts = server.dispatcher.counts
+    assert (counts.batches_too_long, counts.messages_too_deep) == (1, 1)
+    assert (server.counts.frames_unfinished, server.counts.buffers_full) == (1, 1)
 
 
 class FullTable:

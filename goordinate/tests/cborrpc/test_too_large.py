@@ -1,0 +1,100 @@
+"""A frame over `max_frame` is answered with an error before its connection ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from goordinate.cborrpc.framing import FrameReader, frame
+from goordinate.cborrpc.limits import Limits
+from goordinate.cborrpc.server import Server, connection
+from goordinate.tests.cborrpc.serving import LARGE, Peer, Start, is_served, request
+
+MAX_FRAME = 100_000
+REFUSED = {b"id": None, b"error": {b"message": b"a frame of more than 100000 bytes"}}
+
+
+def is_over(peer: Peer) -> bool:
+    """Whether the connection ends with a reset, which clients take as a reason to call again."""
+    with pytest.raises(ConnectionResetError):
+        peer.receive(1)
+    return True
+
+
+@pytest.fixture
+def server(start: Start) -> Server:
+    return start(limits=Limits(max_frame=MAX_FRAME, frame_timeout=1))
+
+
+@pytest.mark.parametrize("size", [MAX_FRAME + 1, LARGE])
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_client_that_sends_all_before_it_reads(size: int, before: int, server: Server) -> None:
+    with Peer(server) as peer:
+        peer.send(before * frame(request("echo", 1)) + frame(bytes(size)))
+        assert [peer.answer()[b"result"] for _ in range(before)] == [1] * before
+        assert peer.answer() == REFUSED
+        assert is_over(peer)
+    assert server.counts.frames_too_large == 1
+    assert is_served(server)
+
+
+def test_what_comes_after_it_is_not_answered(server: Server) -> None:
+    with Peer(server) as peer:
+        peer.send(frame(bytes(MAX_FRAME + 1)) + frame(request("echo", 1)))
+        assert peer.answer() == REFUSED
+        assert is_over(peer)
+
+
+def test_one_that_does_not_tell_its_size(server: Server) -> None:
+    chunk = b"\x5a" + (MAX_FRAME // 2).to_bytes(4, "big") + bytes(MAX_FRAME // 2)
+    with Peer(server) as peer:
+        peer.send(b"\xd8\x18\x5f" + 3 * chunk + b"\xff")
+        assert peer.answer() == REFUSED
+
+
+def test_one_whose_end_never_comes_is_not_awaited(server: Server) -> None:
+    with Peer(server) as peer:
+        peer.send(frame(bytes(LARGE))[:1000])
+        assert peer.answer() == REFUSED
+        assert is_over(peer)
+    assert (server.counts.frames_too_large, server.counts.frames_unfinished) == (1, 0)
+
+
+def test_others_are_served_meanwhile(server: Server) -> None:
+    with Peer(server) as peer, Peer(server) as other:
+        peer.send(frame(bytes(LARGE))[:1000])
+        assert peer.answer() == REFUSED
+        for number in range(100):
+            peer.send(bytes(10_000))
+            assert other.call("echo", number) == number
+
+
+def test_one_that_is_far_too_large_is_not_read(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "DISCARDED", LARGE // 2)
+    with Peer(server) as peer:
+        peer.send(frame(bytes(LARGE))[:10])
+        assert peer.answer() == REFUSED
+        assert is_over(peer)
+    assert is_served(server)
+
+
+def test_it_ends_at_a_stop(server: Server) -> None:
+    with Peer(server) as peer:
+        peer.send(frame(bytes(LARGE))[:1000])
+        assert peer.answer() == REFUSED
+        server.stop()
+        assert is_over(peer)
+
+
+def test_the_head_tells_its_size() -> None:
+    sizes = {
+        frame(bytes(500))[:10]: 505,
+        b"\x81\x59\x01\xf4": 504,
+        b"\x82\x59\x01\xf4": None,
+        b"\xd8\x18\x5f\x59\x01\xf4": None,
+    }
+    for head, size in sizes.items():
+        with pytest.raises(ValueError, match="a frame of more than 100 bytes") as caught:
+            FrameReader(Limits(max_frame=100)).feed(head)
+        assert getattr(caught.value, "size", 0) == size

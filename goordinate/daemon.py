@@ -145,6 +145,7 @@ class Daemon:
                 counts=self._counts,
             ),
             backlog=BACKLOG,
+            settle=self._backend.settle,
             limits=self._limits,
             counts=self._counts,
             rpclog=config.server.rpclog,

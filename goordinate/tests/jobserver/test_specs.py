@@ -111,6 +111,12 @@ class TestControl:
         rpc.expect(DONE, "control_work_spec", b"s", {b"interval": None, b"max_running": None})
         rpc.expect((META, None), "get_work_spec_meta", b"s")
 
+    def test_continuous_off_and_on(self, rpc: Rpc) -> None:
+        rpc.define(b"s", continuous=True)
+        for switch in (False, True):
+            rpc.expect(DONE, "control_work_spec", b"s", {b"continuous": switch})
+            rpc.expect((meta(continuous=switch), None), "get_work_spec_meta", b"s")
+
     def test_a_spec_not_defined_continuous_cannot_become_so(self, rpc: Rpc) -> None:
         rpc.define(b"s")
         answer = rpc.call("control_work_spec", b"s", {b"weight": 5, b"continuous": True})
@@ -118,7 +124,7 @@ class TestControl:
         rpc.expect((META, None), "get_work_spec_meta", b"s")
 
     @pytest.mark.parametrize("changes", [{b"status": 3}, {b"status": None}, {b"weight": None}])
-    def test_a_value_that_is_none_is_named(self, rpc: Rpc, changes: dict[bytes, Any]) -> None:
+    def test_a_value_that_does_not_fit_is_named(self, rpc: Rpc, changes: dict[bytes, Any]) -> None:
         rpc.define(b"s")
         (option,) = changes
         others = {b"max_running": 3, **changes}

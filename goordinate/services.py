@@ -127,7 +127,8 @@ class Archiver:
             if server.limit_completed_count is None and server.limit_completed_age is None:
                 continue
             try:
-                server.archive()
+                for _ in server.archive():
+                    gevent.sleep(0.001)  # others have their turn
             except Exception:
                 log.exception("archiving failed; the next try is in %g s", self._period)
 

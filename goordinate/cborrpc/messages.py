@@ -9,8 +9,9 @@ Rule: every message has an answer.  Every exception becomes an error answer here
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from time import perf_counter
+from types import GeneratorType
 from typing import Final
 
 from .decode import read_array_head, skip_item
@@ -28,6 +29,23 @@ Observe = Callable[[str, float, bool], None]
 
 UNREAD: Final = "unread"
 """The name under which a message or request is observed that names no method."""
+
+
+Pause = Callable[[], None]
+
+
+def _go_on() -> None:
+    """Do not pause."""
+
+
+def _in_slices(slices: Generator[None, None, object], pause: Pause) -> object:
+    """The result of a call that is made in slices."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            return end.value
+        pause()
 
 
 class Dispatcher:
@@ -63,17 +81,20 @@ class Dispatcher:
         """Whether a message is a list of requests."""
         return bool(message) and message[0] >> 5 == ARRAY
 
-    def answer(self, message: bytes, peer: object = "a client") -> bytes:
+    def answer(self, message: bytes, peer: object = "a client", pause: Pause = _go_on) -> bytes:
         """The answer to a message, without its frame.  A batch is answered from start to end.
 
         If the message has a fault, the answer says what it is.  peer: who sent the message, for
-        the log.
+        the log.  pause: is called between two slices of a call (see `Method`); it may switch
+        greenlets.
         """
         if self.is_batch(message):
-            return b"".join(self.batch(message, peer))
-        return self._answer(message, 0, len(message), self.limits.max_depth, peer)
+            return b"".join(self.batch(message, peer, pause))
+        return self._answer(message, 0, len(message), self.limits.max_depth, peer, pause)
 
-    def batch(self, message: bytes, peer: object = "a client") -> Iterator[bytes]:
+    def batch(
+        self, message: bytes, peer: object = "a client", pause: Pause = _go_on
+    ) -> Iterator[bytes]:
         """The answer to a batch in pieces, so that the caller may do something else between two
         of them.  Pieces may be empty.
 
@@ -96,7 +117,7 @@ class Dispatcher:
             if isinstance(step, bytes):
                 piece = step
             elif size <= limit:
-                piece = self._answer(message, *step, peer)
+                piece = self._answer(message, *step, peer, pause)
                 if size + len(piece) > limit:
                     self.counts.batches_cut += 1
                     log.warning("%s: the answers to a batch are over %d bytes", peer, limit)
@@ -149,7 +170,9 @@ class Dispatcher:
         if pos < len(message):
             raise DecodeError("more bytes after the item", pos)
 
-    def _answer(self, buf: bytes, pos: int, end: int, depth: int, peer: object) -> bytes:
+    def _answer(
+        self, buf: bytes, pos: int, end: int, depth: int, peer: object, pause: Pause
+    ) -> bytes:
         """The answer to the request from `pos` to `end`.  Each call is observed here."""
         observe = self._observe
         started = 0.0 if observe is None else perf_counter()
@@ -166,6 +189,8 @@ class Dispatcher:
             name = method.name
             try:
                 result = method.call(*arguments)
+                if type(result) is GeneratorType:
+                    result = _in_slices(result, pause)
                 encoded = result if type(result) is Encoded else dumps(result)
             except Exception as fault:
                 return self._failure(request_id, name, fault, peer)

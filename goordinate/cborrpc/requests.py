@@ -47,7 +47,9 @@ class Parameter:
 class Method:
     """A row of the table: a name, a function, and the parameters that the function takes.
 
-    `call` returns a value that can be encoded, or Encoded, which goes out as it is.
+    `call` returns a value that can be encoded, or Encoded, which goes out as it is.  A call that
+    may take long returns a generator: it yields between two slices, so that others have their
+    turn, and returns the value at its end.
     """
 
     name: str

@@ -129,7 +129,11 @@ Outcome = CoordinateError | None
 
 
 class Handout(NamedTuple):
-    """Units that were leased to a worker, all of one work spec."""
+    """Units that were leased to a worker, all of one work spec.
+
+    Without units: so many had failed too often that the call ended before it found one to give.
+    The caller asks again.
+    """
 
     #: In the form in which it was first stored.
     work_spec: Name
@@ -304,10 +308,15 @@ class Namespace(ABC):
 
     @abstractmethod
     def archive(
-        self, work_specs: Collection[Name] | None, keep: int | None, max_age: float | None
+        self,
+        work_specs: Collection[Name] | None,
+        keep: int | None,
+        max_age: float | None,
+        *,
+        limit: int | None = None,
     ) -> int:
         """Drop finished and failed units of these specs (None: all) that are beyond the `keep`
-        latest of their spec and state, or older than `max_age` seconds.
+        latest of their spec and state, or older than `max_age` seconds; at most `limit` units.
 
         They stay in the counts. Unknown names are passed over. Says how many.
         """

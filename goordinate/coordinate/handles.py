@@ -100,11 +100,14 @@ class Queue:
         runtimes: Collection[Name] | None = None,
     ) -> list[Attempt]:
         """Lease up to `count` units of one work spec (see `Namespace.request_work`)."""
-        handout = self.namespace.request_work(
-            worker, count=count, lease=lease, work_specs=work_specs, runtimes=runtimes
-        )
-        if handout is None:
-            return []
+        while True:
+            handout = self.namespace.request_work(
+                worker, count=count, lease=lease, work_specs=work_specs, runtimes=runtimes
+            )
+            if handout is None:
+                return []
+            if handout.units:
+                break
         spec = identity(handout.work_spec)
         return [
             Attempt(self.namespace, AttemptId(spec, key, number))

@@ -6,7 +6,7 @@ these names can be called. An RPC runs from start to end without switching green
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from goordinate.cborrpc.requests import Method
 from goordinate.coordinate.api import Namespace
@@ -50,6 +50,9 @@ class JobServer:
             *DaemonCalls(namespace, configuration, stats).methods(),
         )
 
-    def archive(self) -> None:
-        """Drop done units beyond the limits, in every work spec (RPC `archive`)."""
-        self._units.archive({})
+    def archive(self) -> Iterator[None]:
+        """Drop done units beyond the limits, in every work spec (RPC `archive`).
+
+        Yields between slices, so that others may have their turn.
+        """
+        return self._units.archive({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from goordinate.cborrpc.decode import opaque_item, read_list
 from goordinate.cborrpc.encode import dumps
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_PAGE = 1000
 MAX_PAGE = 10_000
+
+#: Units that are dropped by `archive` before others have their turn.
+ARCHIVED_AT_ONCE = 100
 
 
 def new_units(buf: bytes, pos: int, depth: int) -> tuple[list[NewWorkUnit], int]:
@@ -198,10 +201,12 @@ class UnitCalls:
         deleted = self._namespace.delete_work_units(work_spec_name, names=keys, statuses=statuses)
         return deleted, None
 
-    def archive(self, options: Options) -> None:
-        """Drop done units beyond the configured limits."""
+    def archive(self, options: Options) -> Generator[None, None, None]:
+        """Drop done units beyond the configured limits, some at a time."""
         keep, max_age = self._limits()
-        self._namespace.archive(options.get(b"work_spec_names"), keep, max_age)
+        names = options.get(b"work_spec_names")
+        while self._namespace.archive(names, keep, max_age, limit=ARCHIVED_AT_ONCE):
+            yield
 
 
 def _status(unit: UnitState) -> dict[bytes, object]:

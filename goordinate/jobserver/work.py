@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Generator
+from functools import partial
 
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
-from goordinate.coordinate.api import Namespace
+from goordinate.coordinate.api import Handout, Namespace
 from goordinate.coordinate.names import Name, printable
 from goordinate.jobserver.answers import NULL, PAIR, TRIPLE, encoded_name, spliced_list
 from goordinate.jobserver.options import (
@@ -61,20 +63,39 @@ class WorkCalls:
                 printable(worker_id), lease, DEFAULT_LEASE,
             )  # fmt: skip
             lease = DEFAULT_LEASE
-        handout = self._namespace.request_work(
+        request = partial(
+            self._namespace.request_work,
             worker_id,
             count=count,
             lease=lease,
             work_specs=options.get(b"work_spec_names"),
             runtimes=options.get(b"runtimes") or NO_RUNTIME,
         )
-        if handout is None:
-            return NOTHING if count == 1 else NO_UNITS
-        # The stored bytes go out as they are, between heads that are constants.
-        head = TRIPLE + encoded_name(handout.work_spec)
-        if count == 1:
-            return Encoded(b"".join((PAIR, head, handout.units[0][1], NULL)))
-        return spliced_list([head + entry for _, entry, _ in handout.units])
+        handout = request()
+        if handout is not None and not handout.units:
+            return _asked_again(request, count)
+        return _answer(handout, count)
+
+
+def _asked_again(
+    request: Callable[[], Handout | None], count: int
+) -> Generator[None, None, object]:
+    """The answer when a request has something to give, or nothing; others have turns meanwhile."""
+    while True:
+        yield
+        handout = request()
+        if handout is None or handout.units:
+            return _answer(handout, count)
+
+
+def _answer(handout: Handout | None, count: int) -> object:
+    if handout is None:
+        return NOTHING if count == 1 else NO_UNITS
+    # The stored bytes go out as they are, between heads that are constants.
+    head = TRIPLE + encoded_name(handout.work_spec)
+    if count == 1:
+        return Encoded(b"".join((PAIR, head, handout.units[0][1], NULL)))
+    return spliced_list([head + entry for _, entry, _ in handout.units])
 
 
 GET_WORK_OPTIONS = options(lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names)

@@ -40,13 +40,18 @@ class EndedUnits:
         if state in self._ends:
             self._ends[state].pop(key, None)
 
-    def doomed(self, state: int, keep: int | None, older_than: float | None) -> list[bytes]:
-        """The units beyond the latest `keep`, and those that ended before `older_than`."""
+    def doomed(
+        self, state: int, keep: int | None, older_than: float | None, limit: int | None
+    ) -> list[bytes]:
+        """The units beyond the latest `keep`, and those that ended before `older_than`; the
+        oldest `limit` of them."""
         ends = self._ends[state]
         over = 0 if keep is None else max(0, len(ends) - keep)
         found = []
         for index, (key, when) in enumerate(ends.items()):
             # The oldest come first, so the walk ends at the first unit that stays.
+            if index == limit:
+                break
             if index >= over and (older_than is None or when >= older_than):
                 break
             found.append(key)

@@ -33,6 +33,10 @@ from goordinate.memory.spec import Spec
 
 logger = logging.getLogger(__name__)
 
+#: Units that a call picks, at least, before it ends with nothing to give: all of them failed
+#: because their leases had run out too often.
+PICKED_AT_ONCE = 100
+
 #: Nothing is added.
 NO_UNITS: Mapping[bytes, bytes] = {}
 
@@ -287,7 +291,12 @@ class MemoryNamespace(PeopleCalls):
         return {}
 
     def archive(
-        self, work_specs: Collection[Name] | None, keep: int | None, max_age: float | None
+        self,
+        work_specs: Collection[Name] | None,
+        keep: int | None,
+        max_age: float | None,
+        *,
+        limit: int | None = None,
     ) -> int:
         now = self._catch_up()
         if keep is None and max_age is None:
@@ -299,7 +308,8 @@ class MemoryNamespace(PeopleCalls):
             archived = dict(spec.record.archived)
             keys: list[bytes] = []
             for state in ENDED:
-                overdue = spec.units.overdue(state, keep, older_than)
+                left = None if limit is None else limit - dropped - len(keys)
+                overdue = spec.units.overdue(state, keep, older_than, left)
                 if overdue:
                     archived[state] = archived.get(state, 0) + len(overdue)
                     keys += overdue
@@ -326,15 +336,17 @@ class MemoryNamespace(PeopleCalls):
         names = frozenset(map(identity, work_specs)) if work_specs else None
         wanted = {identity(runtime) for runtime in runtimes} if runtimes else None
         name = self._workers.name_of(worker)
+        picked = 0
         while count > 0:
             spec = self._scheduler.choose(names, wanted)
             if spec is None:
                 break
             assert isinstance(spec, Spec)
             units = self._given(spec, name, count, now, now + lease)
-            if units:
+            picked += count
+            # All the units picked had failed too often? Then the next ones may do.
+            if units or picked >= PICKED_AT_ONCE:
                 return api.Handout(spec.record.name, units)
-            # All the units picked had failed too often; the next ones may do.
         return None
 
     def _given(

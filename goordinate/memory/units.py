@@ -67,16 +67,18 @@ class Units:
         """The keys of all units in these states."""
         return self.queues.by_key(ALL_STATES.intersection(statuses), b"")
 
-    def overdue(self, state: int, keep: int | None, older_than: float | None) -> list[bytes]:
+    def overdue(
+        self, state: int, keep: int | None, older_than: float | None, limit: int | None
+    ) -> list[bytes]:
         """The units that ended in this state, but for the latest `keep` (None: all) and those that
-        ended at `older_than` or later (None: whenever)."""
+        ended at `older_than` or later (None: whenever); the oldest `limit` of them."""
         if not self._ended.kept:
             self._ended.keep(
                 (status, key, expand(self.stored[key])[WHEN] or 0.0)
                 for status in ENDED
                 for key in self.queues.by_key((status,), b"")
             )
-        return self._ended.doomed(state, keep, older_than)
+        return self._ended.doomed(state, keep, older_than, limit)
 
     def apply(self, changes: UnitChanges) -> None:
         """Put each unit in place of its present one."""

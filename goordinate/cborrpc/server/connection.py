@@ -270,13 +270,17 @@ class Connection:
     def _respond(self, message: bytes) -> bytes:
         dispatcher = self._dispatcher
         if not dispatcher.is_batch(message):
-            return dispatcher.answer(message, self)
+            return dispatcher.answer(message, self, self._take_turns)
         pieces = []
-        for piece in dispatcher.batch(message, self):
+        for piece in dispatcher.batch(message, self, self._take_turns):
             pieces.append(piece)
-            if monotonic() > self._turn_ends:
-                self._give_way()
+            self._take_turns()
         return b"".join(pieces)
+
+    def _take_turns(self) -> None:
+        """Give way if the turn of this connection is over."""
+        if monotonic() > self._turn_ends:
+            self._give_way()
 
     def _respond_and_log(self, message: bytes) -> bytes:
         if rpc_log.isEnabledFor(logging.DEBUG):

@@ -7,6 +7,7 @@ import re
 import socket as plain_socket
 import struct
 import time
+from typing import Any
 
 import gevent
 import pytest
@@ -192,11 +193,11 @@ def test_a_client_that_goes_while_it_is_answered(start: Start) -> None:
 class Faulty(Dispatcher):
     """A dispatcher with a fault."""
 
-    def answer(self, message: bytes, peer: object = "a client") -> bytes:
+    def answer(self, message: bytes, *context: Any) -> bytes:
         """Fail for some."""
         if b"echo" in message:
             raise ZeroDivisionError
-        return super().answer(message, peer)
+        return super().answer(message, *context)
 
 
 def test_an_unexpected_exception_is_logged_and_survived(

@@ -60,8 +60,7 @@ LEASE = "lease"  # pending, in the hands of a worker
 RENEW = "renew"  # still pending: another end of the lease, another worker
 FINISH = "finish"  # finished; its output goes to the next work spec
 FAIL = "fail"  # failed
-RENEW_DATA = "renew data"  # still pending, in the same hands, with other data
-DELAY = "delay"  # delayed
+NEW_DATA = "keep, new data"  # still pending, in the same hands; its own data is another
 
 # What causes a step, besides the calls on attempts below.
 GIVEN = "given by get_work"
@@ -86,7 +85,7 @@ STEPS = {
     (PENDING, LAPSED): RELEASE,
     (DELAYED, LAPSED): RELEASE,
     **dict.fromkeys(((state, ADDED) for state in (AVAILABLE, DELAYED, *ENDED)), RELEASE),
-    (PENDING, ADDED): RENEW_DATA,
+    (PENDING, ADDED): NEW_DATA,
     **dict.fromkeys(
         ((state, ADDED_OVER) for state in (AVAILABLE, DELAYED, PENDING, *ENDED)), RELEASE
     ),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def after(cause: str, unit: Record) -> Record:
 
 
 #: What a step does -> (state, worker, time, data) that a unit shows then; ...: as before.
-SHOWS = {
+SHOWS: dict[str, tuple[Any, ...]] = {
     KEEP: (..., ..., ..., ...),
     RELEASE: (AVAILABLE, None, None, ...),
     LEASE: (PENDING, ..., ..., ...),
@@ -88,7 +89,7 @@ SHOWS = {
 def test_a_step_does_what_the_table_says(state: int, cause: str) -> None:
     unit, effect = a_unit(state), STEPS[state, cause]
     done = after(cause, unit)
-    status, worker, when, entry = SHOWS[effect]
+    status, worker, when, shown = SHOWS[effect]
     assert done[STATUS] == (unit[STATUS] if status is ... else status)
     if effect == LEASE:
         assert done[WHEN] == NOW + (5 if cause == GIVEN else 7)
@@ -99,9 +100,9 @@ def test_a_step_does_what_the_table_says(state: int, cause: str) -> None:
     if effect == NEW_DATA:
         assert done[OWN] == ENTRY_NEW
     elif cause in (ADDED, ADDED_OVER):
-        entry = ENTRY_NEW
+        shown = ENTRY_NEW
     if cause != GIVEN_UP:
-        assert done[ENTRY] == (unit[ENTRY] if entry is ... else entry)
+        assert done[ENTRY] == (unit[ENTRY] if shown is ... else shown)
 
 
 def table() -> str:

@@ -186,6 +186,11 @@ class TestPriorities:
         assert listed(units, by_priority=True, limit=1) == [b"b"]
         assert listed(units, by_priority=True)[-2:] == [b"A", "c"]
 
+    def test_a_unit_named_twice_is_changed_twice(self, spec: WorkSpec) -> None:
+        unit = add_one(spec, b"unit", priority=1)
+        spec.set_priorities([b"unit", "unit"], 2, add=True)
+        assert unit.priority == 5
+
     def test_nothing_else_changes(self, namespace: Queue, units: WorkSpec, clock: Clock) -> None:
         taken = take(namespace)
         counts = units.count_work_units()

@@ -136,7 +136,7 @@ def test_a_unit_that_is_added_again_begins_anew(
     assert request(namespace) == []
 
 
-@pytest.mark.parametrize("way", ["add", "restart", "update"])
+@pytest.mark.parametrize("way", ["add", "restart", "update", "clear"])
 def test_a_failed_unit_begins_anew(namespace: Queue, clock: Clock, way: str) -> None:
     spec = define(namespace, b"spec", max_retries=1)
     add(spec, b"unit")
@@ -144,6 +144,8 @@ def test_a_failed_unit_begins_anew(namespace: Queue, clock: Clock, way: str) -> 
     assert request(namespace) == []
     if way == "update":
         spec.update_work_unit(b"unit", status=AVAILABLE)
+    elif way == "clear":
+        spec.work_unit(b"unit").clear_active_attempt()
     else:
         add(spec, b"unit", restart=way == "restart")
     assert lapse(namespace, clock) == [b"unit"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from gevent.event import Event
 
+import goordinate
 from goordinate import __version__
 from goordinate.cborrpc.client import Client
 from goordinate.config import ServerConfig
@@ -32,6 +33,16 @@ def test_start_is_logged_and_calls_are_served(start_daemon: StartDaemon) -> None
         assert client.call("get_work", b"w", {}) == ((b"s", b"u", {b"a": 1}), None)
     # Nothing is logged for a request.
     assert len(running.log().splitlines()) == 2
+
+
+def test_every_count_is_in_the_documentation(start_daemon: StartDaemon) -> None:
+    page = Path(goordinate.__file__).parents[1] / "docs" / "reliability.md"
+    running = start_daemon("--host", "127.0.0.1")
+    with Client(("127.0.0.1", running.port)) as client:
+        counts = client.call("server_stats")
+    assert counts[b"connections"] == 1
+    assert counts[b"log_lines_dropped"] == 0
+    assert [name for name in counts if f"`{name.decode()}`" not in page.read_text()] == []
 
 
 def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from goordinate import yaml_file
 from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import dumps
 from goordinate.yaml_file import (
     MAX_DEPTH,
+    MAX_FILES,
     MAX_INCLUDES,
     MAX_VALUES,
     ConfigError,
@@ -152,6 +154,24 @@ FAULTS = [
         {"site.yaml": "? [a, b]\n: c"},
         "site.yaml: line 1, column 3: not YAML: while constructing a mapping, found unhashable key",
     ),
+    (
+        {"site.yaml": "a: {<<: 5}"},
+        "site.yaml: line 1, column 5: not YAML: a merge key takes a mapping, or a list of them,"
+        " not a scalar",
+    ),
+    (
+        {"site.yaml": "a: {<<: [{b: 1}, [c]]}"},
+        "site.yaml: line 1, column 5: not YAML: a merge key takes a mapping, or a list of them,"
+        " not a sequence",
+    ),
+    (
+        {"site.yaml": "a: &a {b: {<<: *a}}"},
+        "site.yaml: a.b.b: contains itself",
+    ),
+    (
+        {"site.yaml": "a: &a {<<: *a}"},
+        "site.yaml: line 1, column 8: not YAML: the mapping is merged into itself",
+    ),
     ({"site.yaml": "[" * 5000}, "site.yaml: nested too deeply"),
     ({"site.yaml": "x: {a: &a [1, [*a]]}"}, "site.yaml: x.a[1][0]: contains itself"),
     ({"site.yaml": "&a {b: {c: *a}}"}, "site.yaml: b.c: contains itself"),
@@ -163,6 +183,76 @@ FAULTS = [
 def test_a_fault_is_one_line_with_its_place(files: dict[str, str], message: str) -> None:
     write(files)
     assert error_of() == message
+
+
+# A file with a key that stands twice in one mapping, and the place of the second.
+DUPLICATES = [
+    ("a: 1\nb: 2\na: 3", "line 3, column 1", "'a' is in line 1"),
+    (
+        "coordinate:\n  server: {allow: []}\n  server: {}",
+        "line 3, column 3",
+        "'server' is in line 2",
+    ),
+    ("[{x: {a: 1, 'a': 2}}]", "line 1, column 13", "'a' is in line 1"),
+    ("{1: a, 0x1: b}", "line 1, column 8", "'0x1' is in line 1"),
+    ("{1: a, 1.0: b}", "line 1, column 8", "'1.0' is in line 1"),
+    ("{1: a, yes: b}", "line 1, column 8", "'yes' is in line 1"),
+    ("{~: a, null: b}", "line 1, column 8", "'null' is in line 1"),
+    ("{!!str 1: a, '1': b}", "line 1, column 14", "'1' is in line 1"),
+    ("[&k a, {*k : 1, *k : 2}]", "line 1, column 2", "'a' is in line 1"),
+    ("!!set {a, b, a}", "line 1, column 14", "'a' is in line 1"),
+    ("b: &b {x: 1, x: 2}\nc: {<<: *b}", "line 1, column 14", "'x' is in line 1"),
+    ("!!omap [a: {x: 1, x: 2}]", "line 1, column 19", "'x' is in line 1"),
+    ("? {x: 1, x: 2}\n: 1", "line 1, column 10", "'x' is in line 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "what"), DUPLICATES)
+@pytest.mark.parametrize("included", [False, True])
+def test_a_key_that_stands_twice_is_an_error(
+    text: str, place: str, what: str, included: bool
+) -> None:
+    write({"site.yaml": "a: !include other.yaml" if included else text, "other.yaml": text})
+    path = "other.yaml" if included else "site.yaml"
+    assert error_of() == f"{path}: {place}: not YAML: the key {what} already"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("{a: 1, !!binary YQ==: 2}", "b'a'"),
+        ("{2001-02-03: 1, '2001-02-03': 2}", "2001-02-03"),
+    ],
+)
+def test_keys_that_are_the_same_to_clients_are_an_error(text: str, place: str) -> None:
+    write({"site.yaml": f"x: {text}"})
+    assert error_of() == f"site.yaml: x.{place}: two keys that are the same to a client"
+
+
+def test_a_merge_key_adds_what_is_not_there() -> None:
+    write(
+        {
+            "site.yaml": "a: &a {x: 1, y: 1}\nb: &b {<<: *a, y: 2, z: 2}\n"
+            "c: {<<: *b, x: 3}\nd: {<<: [*b, *a], w: 4}\ne: {<<: *a, <<: *b}\nf: {<<: *b, <<: *a}",
+        }
+    )
+    value = read_yaml("site.yaml")
+    # The same with long keys: a version of PyYAML takes one of these for the other.
+    long = Path("site.yaml").read_text().replace("x:", "long-x:").replace("y:", "long-y:")
+    write({"long.yaml": long})
+    names = {"long-x": "x", "long-y": "y"}
+    assert value == {
+        name: {names.get(key, key): item for key, item in block.items()}
+        for name, block in read_yaml("long.yaml").items()  # type: ignore[attr-defined]
+    }
+    assert value == {
+        "a": {"x": 1, "y": 1},
+        "b": {"x": 1, "y": 2, "z": 2},
+        "c": {"x": 3, "y": 2, "z": 2},
+        "d": {"x": 1, "y": 2, "z": 2, "w": 4},
+        "e": {"x": 1, "y": 2, "z": 2},
+        "f": {"x": 1, "y": 1, "z": 2},
+    }
 
 
 def test_a_path_that_cannot_be_one() -> None:
@@ -210,6 +300,38 @@ def test_aliases_of_aliases_cannot_fill_the_memory() -> None:
         lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]")
     write({"site.yaml": "\n".join(lines)})
     assert error_of().endswith(f"more than {MAX_VALUES} values up to here")
+
+
+def test_merge_keys_of_merge_keys_cannot_fill_the_memory() -> None:
+    keys = ", ".join(f"k{number}: 1" for number in range(10))
+    lines = [f"a: &a {{{keys}}}"]
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True):
+        lines.append(f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 10)}]}}")
+    write({"site.yaml": "\n".join(lines)})
+    assert error_of() == f"site.yaml: line 6, column 8: more than {MAX_VALUES} values up to here"
+
+
+def test_includes_of_includes_have_a_bound() -> None:
+    files = {f"{n}.yaml": f"[{', '.join([f'!include {n + 1}.yaml'] * 8)}]" for n in range(6)}
+    write({**files, "6.yaml": "x"})
+    message = error_of("0.yaml")
+    assert re.match(r"\d\.yaml: line 1, column \d", message)
+    assert message.endswith(f": !include: more than {MAX_FILES} files up to here")
+
+
+def test_values_are_counted_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_file, "MAX_VALUES", 100)
+    # What follows is never looked at.
+    write({"site.yaml": "[" + "x, " * 60 + "!include other.yaml]", "other.yaml": "[x, " * 99})
+    assert error_of() == "other.yaml: line 1, column 77: more than 100 values up to here"
+
+
+def test_bytes_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_file, "MAX_BYTES", 100)
+    write({"site.yaml": "[!include x.yaml, !include x.yaml]", "x.yaml": "'" + "x" * 48 + "'"})
+    expected = "site.yaml: line 1, column 19: !include: more than 100 bytes up to here"
+    assert error_of() == expected
+    assert error_of("/dev/zero") == "/dev/zero: more than 100 bytes up to here"
 
 
 # What get_config of the original sends for the same file, as Python 3 values.

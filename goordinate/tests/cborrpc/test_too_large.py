@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from itertools import permutations
 
 import pytest
@@ -9,10 +10,21 @@ import pytest
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.framing import FrameReader, frame
 from goordinate.cborrpc.limits import Limits
+from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.server import Server, connection
-from goordinate.tests.cborrpc.serving import LARGE, Peer, Start, is_served, request
+from goordinate.tests.cborrpc.serving import (
+    DEADLINE,
+    LARGE,
+    Peer,
+    Start,
+    in_a_thread,
+    is_served,
+    request,
+)
+from goordinate.tests.original import original_python
 
 MAX_FRAME = 100_000
+UNITS = (Parameter("spec"), Parameter("units"))
 REFUSED = {b"id": None, b"error": {b"message": b"a frame of more than 100000 bytes"}}
 
 
@@ -109,6 +121,34 @@ def test_it_ends_at_a_stop(server: Server) -> None:
         server.stop()
         assert peer.answer() == REFUSED
         assert is_over(peer)
+
+
+ORIGINAL = """
+import sys
+from coordinate import TaskMaster
+master = TaskMaster({'address': sys.argv[1], 'retries': 1, 'base_retry_seconds': 0.01})
+for size in (10, 200000, 20000000, 10):
+    try:
+        print(master.add_work_units('s', [('k', {'d': 'x' * size})]))
+    except Exception as error:
+        print(repr(error))
+"""
+
+
+@pytest.mark.original
+def test_the_originals_client_tells_the_reason() -> None:
+    units = Method("add_work_units", lambda spec, units: (True, None), UNITS)
+    with in_a_thread([units], Limits(max_frame=MAX_FRAME)) as (host, port):
+        said = subprocess.run(
+            [original_python(), "-c", ORIGINAL, f"{host}:{port}"],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=DEADLINE,
+            text=True,
+        ).stdout.splitlines()
+    reason = "Exception('a frame of more than 100000 bytes',)"
+    assert said == ["True", reason, reason, "True"]
 
 
 def test_the_head_tells_its_size() -> None:

@@ -41,11 +41,13 @@ class FrameError(CBORError):
 class FrameTooLarge(FrameError):
     """A frame over the size limit, known by its head.
 
-    `size` is the length of the whole frame in bytes, None if its head does not tell.
+    `start` is the index of the message in the frame.  `size` is the length of the whole frame in
+    bytes, None if its head does not tell.
     """
 
-    def __init__(self, what: str, size: int | None) -> None:
+    def __init__(self, what: str, start: int, size: int | None) -> None:
         super().__init__(what)
+        self.start = start
         self.size = size
 
 

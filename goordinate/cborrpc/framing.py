@@ -51,6 +51,11 @@ class FrameReader:
         """How many bytes of a partial frame have arrived."""
         return len(self._buffer)
 
+    @property
+    def partial(self) -> bytes:
+        """The bytes of the partial frame.  After a fault, what came after it too."""
+        return bytes(self._buffer)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The messages that are complete once `chunk` has arrived, in order.
 
@@ -168,6 +173,7 @@ class _Scan:
                 ends_here = not any(self._open)
                 raise FrameTooLarge(
                     f"a frame of more than {self._max_frame} bytes",
+                    self._content,
                     self.length if ends_here else None,
                 )
             while self._open and not self._open[-1]:

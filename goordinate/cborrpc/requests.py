@@ -202,6 +202,20 @@ def id_of(buf: bytes, pos: int) -> bytes:
     return found
 
 
+def id_of_unread(begin: bytes, end: bytes) -> bytes:
+    """The encoding of the id of a request of which only the first and the last bytes are known.
+    It is null if no id is found.
+
+    Our client sends the id before params, the original's client after them and before the method.
+    """
+    found = id_of(begin, 0) if begin else NULL
+    pairs = b"\xa2" + end[end.rfind(b"Bid") :]
+    with contextlib.suppress(DecodeError):
+        if found == NULL and skip_item(pairs, 0, 2) == len(pairs):
+            found = id_of(pairs, 0)
+    return found
+
+
 _DEEPEST: Final = 10_000
 """How deep the search for the id of a refused request goes."""
 

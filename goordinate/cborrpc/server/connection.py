@@ -23,6 +23,7 @@ from ..heads import NULL
 from ..limits import Limits
 from ..messages import Dispatcher, error_answer
 from ..queues import unacknowledged, unread
+from ..requests import id_of_unread
 from ..shown import shown
 from .buffers import Buffers, BuffersFull
 from .listener import Peer, peer_name, reset_when_closed
@@ -41,6 +42,9 @@ SEND_SIZE: Final = 256 * 1024
 
 DISCARDED: Final = 2**30
 """Bytes, at most, that are discarded of a frame that is too large, so that its client reads why."""
+
+_ID_WITHIN: Final = 1000
+"""The id of a request that is discarded is looked for in so many of its first and last bytes."""
 
 _READABLE, _WRITABLE = 1, 2
 _LOGGED_CHARACTERS: Final = 2000
@@ -176,17 +180,22 @@ class Connection:
     def _refuse(self, fault: FrameTooLarge) -> None:
         """Answer a frame that is too large with an error, and discard it: its client reads the
         answer only when it has sent the whole frame."""
-        rest = 0 if fault.size is None else fault.size - self._reader.pending
+        arrived = self._reader.partial
         self._end_frame()
         self._reader = FrameReader(self._limits)  # frees the partial frame
-        self._send(frame(error_answer(NULL, fault)))
+        begin, end = arrived[fault.start : fault.start + _ID_WITHIN], arrived[: fault.size]
+        rest = 0 if fault.size is None else fault.size - len(arrived)
         if rest <= DISCARDED:
             with contextlib.suppress(FrameUnfinished, Stopping):
-                self._discard(rest)
+                end = self._discard(rest, end)
+        self._send(frame(error_answer(id_of_unread(begin, end[-_ID_WITHIN:]), fault)))
         self._reset_when_read()
 
-    def _discard(self, rest: int) -> None:
-        """Receive so many bytes, or as many as come before a stop, and discard them."""
+    def _discard(self, rest: int, end: bytes) -> bytes:
+        """Receive so many bytes, or as many as come before a stop, and discard them.
+
+        Returns the last bytes that have arrived; `end` are those that had arrived before.
+        """
         hub = get_hub()
         seconds = self._limits.frame_timeout
         with CutOff(seconds, lambda: -rest, lambda: _unfinished(seconds)):
@@ -195,8 +204,10 @@ class Connection:
                 with contextlib.suppress(BlockingIOError):
                     chunk = self._sock.recv(min(rest, READ_SIZE))
                     if not chunk:
-                        return
+                        break
                     rest -= len(chunk)
+                    end = end[-_ID_WITHIN:] + chunk
+        return end
 
     def _reset_when_read(self) -> None:
         """Let the connection end with a reset, once the client's system has all answers: a reset

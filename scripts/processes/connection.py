@@ -101,8 +101,9 @@ class Connection:
 
     def reset(self) -> None:
         """End it with a reset, after which nothing of it is left in the system."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-        self.sock.close()
+        if not self.sock.closed:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            self.sock.close()
 
 
 def request(method: str, *params: object) -> bytes:

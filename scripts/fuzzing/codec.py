@@ -19,7 +19,7 @@ from goordinate.cborrpc.messages import Dispatcher
 from goordinate.tests.cborrpc.forms import form
 from goordinate.tests.cborrpc.rfc8949 import well_formed_end
 from scripts.fuzzing.answers import check_answer
-from scripts.fuzzing.inputs import messages, with_variants
+from scripts.fuzzing.inputs import messages, requests, with_variants, work
 from scripts.fuzzing.served import EXPECTED, READERS, STORED_READERS, job_server, with_more
 
 SHORT: Final = 200
@@ -33,8 +33,12 @@ class Codec:
 
     name = "codec"
     round = 100
-    inputs = st.lists(with_variants(messages), min_size=1, max_size=8).map(
-        lambda lists: [message for one in lists for message in one]
+    inputs = st.builds(
+        lambda before, lists: [*before, *(message for one in lists for message in one)],
+        work,
+        # Calls that are nearly right, one after the other, or messages of all kinds.
+        st.lists(requests().map(lambda message: [message]), max_size=12)
+        | st.lists(with_variants(messages), max_size=8),
     )
 
     def __init__(self) -> None:

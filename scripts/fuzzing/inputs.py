@@ -21,7 +21,7 @@ from goordinate.cborrpc.heads import BYTES, INDEFINITE, TEXT, read_argument
 from goordinate.cborrpc.requests import encode_request
 from goordinate.tests.cborrpc.forms import encodings, head, longer, values
 from goordinate.tests.cborrpc.rfc8949 import EXAMPLES, NOT_WELL_FORMED
-from goordinate.tests.model.calls import CALLS
+from goordinate.tests.model.calls import CALLS, SHAPES
 from goordinate.tests.model.wrong import misfits, wrong_calls
 from scripts.fuzzing.served import job_server
 from scripts.processes.server import ROOT
@@ -175,6 +175,16 @@ def _instead(old: bytes) -> SearchStrategy[bytes]:
     )
 
 
+#: Requests that give a job server some work.
+_WORK: Final = [
+    *(encode_request(1, "set_work_spec", [spec]) for shape in SHAPES for spec in shape),
+    *(
+        encode_request(1, "add_work_units", [spec, [("k1", {}), (b"k2", {b"n": 1})]])
+        for spec in "ab"
+    ),
+]
+work = st.lists(some(_WORK), max_size=6)
+
 _NAMES: Final = {
     method.name: [parameter.name for parameter in method.parameters]
     for method in job_server().methods
@@ -227,12 +237,13 @@ def with_variants(draw: DrawFn, originals: SearchStrategy[bytes]) -> list[bytes]
     """An original, and the same with one byte set, put in or left out, or cut off.
 
     This costs much less than as many originals. Three bytes tell a variant; if they are zero there
-    is none, so Hypothesis can leave out each.
+    is none, so Hypothesis can leave out each, and the original too.
     """
     data = draw(originals)
     told = draw(_changes)
-    steps = (told[start : start + 3] for start in range(0, len(told), 3))
-    return [data, *(_variant(data, step) for step in steps if any(step))]
+    steps = [told[start : start + 3] for start in range(0, len(told), 3)]
+    variants = [_variant(data, step) for step in steps if any(step)]
+    return [data, *variants] if draw(st.integers(0, 9)) or not variants else variants
 
 
 def _variant(data: bytes, told: bytes) -> bytes:

@@ -75,6 +75,7 @@ def run(target: Target, seconds: float, number: int, *, shrink: bool = True) -> 
 
 def _round(target: Target, end: float, number: int, turn: int, shrink: bool) -> Found | None:
     shown: list[tuple[Exception, Any]] = []
+    counts: Counter[str] = Counter()
     tried = 0
 
     @seed(number << 32 | turn)
@@ -97,21 +98,19 @@ def _round(target: Target, end: float, number: int, turn: int, shrink: bool) -> 
             with _limits():
                 target.attempt(data)
         except Exception as fault:
-            counts = counts_before if shown else target.counts.copy()
+            if not shown:
+                counts.update(target.counts)
             shown.append((fault, data))
-            # What is tried again does not count.
-            counts_before.clear()
-            counts_before.update(counts)
             raise
 
-    counts_before: Counter[str] = Counter()
     try:
         attempt()
     except Exception as error:
         if not shown:
             raise
+        # What was tried again does not count.
         target.counts.clear()
-        target.counts.update(counts_before)
+        target.counts.update(counts)
         return Found(*shown[-1], turn, not isinstance(error, Flaky))
     try:
         with _limits():

@@ -19,6 +19,7 @@ from goordinate.jobserver import JobServer, options, units
 from goordinate.jobserver.locks import lock_paths
 from goordinate.memory import MemoryBackend
 from goordinate.tests.conformance.clock import Clock
+from goordinate.tests.jobserver import rpc
 
 SECONDS_A_READING: Final = 3.0
 """How far the job server's clock goes on each time it is read, so that leases end."""
@@ -31,8 +32,7 @@ def job_server() -> JobServer:
     """A job server without work, in memory."""
     clock = Clock()
     clock.step = SECONDS_A_READING
-    namespace = MemoryBackend(clock).namespace("")
-    return JobServer(namespace, clock=clock, configuration=dict, stats=dict)
+    return rpc.job_server(MemoryBackend(clock), clock)
 
 
 READERS: Final[dict[str, Reader[Any]]] = {

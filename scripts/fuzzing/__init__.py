@@ -1,1 +1,1 @@
-"""The parts of the fuzzer, which `scripts/fuzz.py` is."""
+"""The fuzzer: Hypothesis makes bytes of all kinds, and every reader of bytes is tried with them."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from fuzzing.run import Fault, ensure
 from goordinate.cborrpc.decode import loads, opaque_item, read_list, read_map
 from goordinate.cborrpc.errors import DecodeError
 from goordinate.cborrpc.heads import ARRAY, NULL
@@ -14,49 +13,48 @@ DEEP: Final = 10_000
 """How deep an answer may be nested: what is stored goes out in more levels than it came in."""
 
 
-def check_answer(message: bytes, answer: bytes, max_depth: int, counts: Counter[str]) -> str:
-    """Count the responses that an answer has; the words of the last error in it, if any.
+def check_answer(message: bytes, answer: bytes, max_depth: int, counts: Counter[str]) -> None:
+    """Fail unless the answer is right in its form; count the responses that it has.
 
     max_depth: how deep the message may be nested to be read.
     """
+    shown = answer.hex()
     try:
         _, end = opaque_item(answer, 0, DEEP)
     except DecodeError as fault:
-        raise Fault("an answer is not well-formed", f"{fault} of {answer.hex()}") from None
-    ensure(end == len(answer), "an answer is more than one item", answer.hex())
-    return _check(message, answer, max_depth, counts)
+        raise AssertionError(f"an answer is not well-formed: {fault} of {shown}") from None
+    assert end == len(answer), f"an answer is more than one item: {shown}"
+    _check(message, answer, max_depth, counts)
 
 
-def _check(message: bytes, answer: bytes, depth: int, counts: Counter[str]) -> str:
+def _check(message: bytes, answer: bytes, depth: int, counts: Counter[str]) -> None:
     if answer[0] >> 5 != ARRAY:
-        return _check_response(message, answer, depth, counts)
-    ensure(message[0] >> 5 == ARRAY, "one request has a list of answers", answer.hex())
+        _check_response(message, answer, depth, counts)
+        return
+    assert message[0] >> 5 == ARRAY, f"one request has a list of answers: {answer.hex()}"
     requests, _ = read_list(message, 0, depth, opaque_item)
     responses, _ = read_list(answer, 0, DEEP, opaque_item)
-    ensure(len(requests) == len(responses), "a batch has another number of answers", answer.hex())
-    said = ""
+    assert len(requests) == len(responses), f"a batch has too few answers: {answer.hex()}"
     for request, response in zip(requests, responses, strict=True):
-        said = _check(request, response, depth - 1, counts) or said
-    return said
+        _check(request, response, depth - 1, counts)
 
 
-def _check_response(message: bytes, answer: bytes, depth: int, counts: Counter[str]) -> str:
+def _check_response(message: bytes, answer: bytes, depth: int, counts: Counter[str]) -> None:
     fields, _ = read_map(answer, 0, DEEP, dict.fromkeys((b"id", b"result", b"error"), opaque_item))
     kind = b"result" if b"result" in fields else b"error"
-    ensure(set(fields) == {b"id", kind}, "an answer is no response", answer.hex())
+    assert set(fields) == {b"id", kind}, f"an answer is no response: {answer.hex()}"
     request_id = _id_of(message, depth)
     same = request_id is None or fields[b"id"] == request_id
-    ensure(same, "an answer has the id of another request", answer.hex())
+    assert same, f"an answer has the id of another request: {answer.hex()}"
     if kind == b"result":
         counts["results"] += 1
-        return ""
+        return
     counts["error responses"] += 1
     error = loads(fields[b"error"])
     is_error = isinstance(error, dict) and isinstance(error.get(b"message"), bytes)
-    ensure(is_error, "an error has no message", answer.hex())
-    said: str = error[b"message"].decode()
-    ensure("internal error in" not in said, "an internal error", said)
-    return said
+    assert is_error, f"an error has no message: {answer.hex()}"
+    said = error[b"message"].decode()
+    assert "internal error in" not in said, f"an internal error: {said}"
 
 
 def _id_of(message: bytes, depth: int) -> bytes | None:

@@ -1,28 +1,36 @@
 """Framing under trial: a stream gives the same messages however it is cut, or the same FrameError.
 
-Rule: what the messages are is told by reading item after item with the codec.
+What the messages are is told by reading item after item with the codec.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 
-from fuzzing.inputs import Messages, Streams, cut
-from fuzzing.run import ensure
+from hypothesis import strategies as st
+
 from goordinate.cborrpc.decode import read_string, skip_item
 from goordinate.cborrpc.errors import DecodeError, FrameError
 from goordinate.cborrpc.framing import FrameReader
 from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, MAX_DEPTH, TAG, read_argument
 from goordinate.cborrpc.limits import MAX_FRAME, Limits
 from goordinate.cborrpc.tags import EMBEDDED
+from scripts.fuzzing.inputs import cut, cuts, pieces, streams, with_variants
 
 LIMITS: Final = ((MAX_FRAME, MAX_DEPTH), (MAX_FRAME, MAX_DEPTH), (300, 5))
 """The longest message and the deepest nesting that are taken, of which one pair is chosen."""
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """Streams, two ways to cut them (shares of their length), and the limits."""
+
+    streams: list[bytes]
+    ways: tuple[list[float], list[float]]
+    limits: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -38,44 +46,40 @@ class Framing:
     """The target."""
 
     name = "framing"
-    lifetime = 1000
+    round = 100
+    inputs = st.builds(
+        Feeding, with_variants(streams), st.tuples(cuts, cuts), st.sampled_from(LIMITS)
+    )
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self._messages = Messages(rng)
-        self._streams = Streams(self._messages)
 
-    def make(self) -> bytes:
-        """A stream."""
-        return self._streams.stream()
+    def attempt(self, given: Feeding) -> None:
+        """Feed each stream whole, byte by byte, and in pieces."""
+        for stream in given.streams:
+            self._feed(stream, given.ways, given.limits)
 
-    def renew(self) -> None:
-        """There is nothing to forget."""
-
-    def attempt(self, data: bytes) -> None:
-        """Feed the stream in several ways; which, and with what limits, is told by the stream."""
-        rng = Random(zlib.crc32(data))
-        limits = rng.choice(LIMITS)
+    def _feed(
+        self, data: bytes, ways: tuple[list[float], list[float]], limits: tuple[int, int]
+    ) -> None:
         whole = feed([data], *limits)
         self.counts["inputs"] += 1
         self.counts["bytes"] += len(data)
         self.counts["messages"] += len(whole.messages)
         self.counts["FrameError"] += bool(whole.fault)
         step = 1 if len(data) < 1000 else 97
-        ways: list[Sequence[int]] = [range(0, len(data), step)]
-        ways += [sorted(rng.choices(range(len(data) + 1), k=rng.randint(1, 8))) for _ in range(2)]
-        for cuts in ways:
-            pieces = list(cut(data, cuts))
-            fed = feed(pieces, *limits)
+        by_bytes = pieces(data, range(0, len(data), step))
+        for way in (by_bytes, *(cut(data, shares) for shares in ways)):
+            fed = feed(way, *limits)
             same = (fed.messages, fed.fault) == (whole.messages, whole.fault)
-            ensure(same, "the pieces make a difference", [piece.hex() for piece in pieces])
-            ensure(bool(fed.fault) or fed.pending == whole.pending, "pending differs", fed.pending)
+            assert same, "the pieces make a difference"
+            assert fed.fault or fed.pending == whole.pending, f"pending differs: {fed.pending}"
         expected, done = read_all(data, *limits)
-        same = (
-            whole == Fed(expected, "", 0) if done else whole.messages[: len(expected)] == expected
-        )
-        ensure(same, "other messages than the codec reads", whole)
-        self._messages.learn(data, f"{len(expected)}{done}{whole.fault.partition(', at')[0]}")
+        if done:
+            assert whole == Fed(expected, "", 0), f"other messages than the codec reads: {whole}"
+        else:
+            begin = whole.messages[: len(expected)]
+            assert begin == expected, f"other messages than the codec reads: {whole}"
 
     def settle(self) -> None:
         """It leaves nothing behind."""
@@ -95,16 +99,16 @@ def feed(pieces: Sequence[bytes], max_frame: int, max_depth: int) -> Fed:
             messages += reader.feed(piece)
             # If there is a fault after messages, only the next call tells it.
             if reader.pending:
-                ensure(reader.feed(b"") == [], "bytes that were pending were a message")
+                assert reader.feed(b"") == [], "bytes that were pending were a message"
         except FrameError as fault:
-            return Fed(messages, str(fault), _check_pending(reader, messages, arrived))
-        _check_pending(reader, messages, arrived)
+            return Fed(messages, str(fault), _pending(reader, messages, arrived))
+        _pending(reader, messages, arrived)
     return Fed(messages, "", reader.pending)
 
 
-def _check_pending(reader: FrameReader, messages: list[bytes], arrived: int) -> int:
+def _pending(reader: FrameReader, messages: list[bytes], arrived: int) -> int:
     taken = sum(map(len, messages))
-    ensure(reader.pending + taken <= arrived, "more is kept than has arrived", reader.pending)
+    assert reader.pending + taken <= arrived, f"more is kept than has arrived: {reader.pending}"
     return reader.pending
 
 

@@ -1,32 +1,73 @@
 """One connection to the server under trial: what is sent, in what way, and what must come back.
 
-Rule: every message in a good frame has its answer, in order, or the connection is closed; it is
-closed if and only if the client ends it or sends what is no frame, or null. No wait is without end.
+Every message in a good frame has its answer, in order, or the connection is closed; it is closed
+if and only if the client ends it or sends what is no frame, or null. No wait is without end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import select
-import socket
-import struct
 import time
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 
-from fuzzing.answers import check_answer
-from fuzzing.daemon import WAIT
-from fuzzing.inputs import cut
-from fuzzing.run import Fault, ensure
+import gevent
+from gevent import socket
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
 from goordinate.cborrpc.errors import FrameError
 from goordinate.cborrpc.framing import FrameReader, frame
 from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.limits import Limits
+from goordinate.cborrpc.requests import encode_request
+from scripts.fuzzing.answers import check_answer
+from scripts.fuzzing.inputs import cut, cuts, pieces, streams
+from scripts.processes.connection import READ_SIZE, Connection
 
-Address = tuple[str, int]
-_RESET: Final = struct.pack("ii", 1, 0)
+WAIT: Final = 20.0
+"""Seconds for what should be done at once, whatever else the machine has to do."""
+
+GOOD: Final = frame(encode_request(2**60 + 1, "now", []))
+"""A request that goes before and after each stream."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What is sent on a connection, and how."""
+
+    stream: bytes
+    #: The stream, between two good requests, in the pieces that are sent, and the pause after each.
+    pieces: list[bytes]
+    pause: float = 0.0
+    #: Whether the client sends the end after it.
+    half_closes: bool = False
+    #: After so many bytes the client goes, without a look at the answers.
+    leaves_after: int | None = None
+
+    @property
+    def whole(self) -> bytes:
+        """All that is sent."""
+        return b"".join(self.pieces)
+
+
+@st.composite
+def _sendings(draw: DrawFn) -> Sending:
+    stream = draw(streams)
+    whole = GOOD + stream + GOOD
+    sent, pause = [whole], 0.0
+    way = draw(st.sampled_from(("whole", "whole", "whole", "pieces", "pieces", "bytes")))
+    if way == "pieces":
+        sent, pause = cut(whole, draw(cuts)), draw(st.sampled_from((0.0, 0.0, 0.001)))
+    elif way == "bytes":
+        sent = pieces(whole, range(1, min(len(whole), 200)))
+    ending = draw(st.sampled_from(("waits", "waits", "waits", "half-closes", "leaves")))
+    leaves = draw(st.just(len(whole)) | st.integers(0, len(whole))) if ending == "leaves" else None
+    return Sending(stream, sent, pause, ending == "half-closes", leaves)
+
+
+sendings = _sendings()
 
 
 @dataclass(frozen=True)
@@ -57,93 +98,80 @@ def expected_of(stream: bytes, limits: Limits) -> Expected:
 
 
 class Talk:
-    """A connection, from the client's side.
+    """A connection, from the client's side; it is closed by a reset."""
 
-    It is closed by a reset, after which nothing of it is left in the system.
-    """
-
-    def __init__(self, address: Address, limits: Limits, counts: Counter[str]) -> None:
+    def __init__(self, port: int, limits: Limits, counts: Counter[str]) -> None:
         self._limits = limits
         self._counts = counts
-        self._sock = socket.create_connection(address, WAIT)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._connection = Connection(port, timeout=WAIT)
 
     def close(self) -> None:
         """Close the connection."""
-        self._sock.close()
+        self._connection.reset()
 
-    def leave(self, stream: bytes, rng: Random) -> None:
-        """Send a stream, or the beginning of it, and close without a look at the answers."""
-        count = rng.choice((len(stream), rng.randint(0, len(stream))))
+    def leave(self, stream: bytes, count: int) -> None:
+        """Send so many bytes of a stream, and close without a look at the answers."""
         with contextlib.suppress(ConnectionError, TimeoutError):
-            self._sock.sendall(stream[:count])
+            self._connection.send(stream[:count])
         self.close()
 
     def ignore(self, stream: bytes) -> None:
         """Send as much of a stream as the server takes while nobody takes its answers."""
-        self._sock.settimeout(0.2)
+        self._connection.sock.settimeout(0.2)
         with contextlib.suppress(ConnectionError, TimeoutError):
-            self._sock.sendall(stream)
+            self._connection.sock.sendall(stream)
 
-    def ask(self, stream: bytes, rng: Random) -> bool:
-        """Send a stream and see that what comes back is as it must be; whether a frame is left
-        in the connection that has begun."""
-        expected = expected_of(stream, self._limits)
-        pieces, pause = [stream], 0.0
-        if rng.random() < 0.3:
-            most = min(len(stream), 60)
-            places = sorted(rng.choices(range(len(stream) + 1), k=rng.randint(1, most)))
-            pieces, pause = list(cut(stream, places)), rng.choice((0.0, 0.0, 0.001))
-        half_closes = rng.random() < 0.2
+    def ask(self, given: Sending) -> bool:
+        """Send, and see that what comes back is as it must be; whether a frame is left in the
+        connection that has begun."""
+        expected = expected_of(given.whole, self._limits)
         started = time.monotonic()
-        wanted = None if half_closes or expected.closes else len(expected.messages)
-        answers, closed = self._exchange(pieces, pause, half_closes, wanted)
+        until_closed = given.half_closes or expected.closes
+        answers, closed = self._exchange(given, None if until_closed else len(expected.messages))
         # Who is so slow may be cut off.
         slow = time.monotonic() - started > self._limits.frame_timeout / 2
-        ensure(len(answers) <= len(expected.messages), "there are more answers than messages")
+        assert len(answers) <= len(expected.messages), "there are more answers than messages"
         for message, answer in zip(expected.messages, answers, strict=False):
             check_answer(message, answer, self._limits.max_depth, self._counts)
         self._counts["answers"] += len(answers)
         self._counts["closed connections"] += closed
         if not expected.closes and not slow:
-            ensure(half_closes or not closed, "the connection is closed without a reason")
-            ensure(len(answers) == len(expected.messages), "messages are not answered")
+            assert given.half_closes or not closed, "the connection is closed without a reason"
+            assert len(answers) == len(expected.messages), "messages are not answered"
         return expected.unfinished and not closed
 
-    def _exchange(
-        self, pieces: list[bytes], pause: float, half_closes: bool, wanted: int | None
-    ) -> tuple[list[bytes], bool]:
+    def _exchange(self, given: Sending, wanted: int | None) -> tuple[list[bytes], bool]:
         """Send pieces and receive meanwhile, until there are so many answers, or without a number
         until the server closes; the answers, and whether it closed."""
-        sock, reader = self._sock, FrameReader()
+        connection, received = self._connection, bytearray()
         answers: list[bytes] = []
-        received = bytearray()
-        waiting = deque(filter(None, pieces))
-        end = time.monotonic() + WAIT
         closed = False
-        sock.setblocking(False)
-        while not closed and (waiting or wanted is None or len(answers) < wanted):
-            left = max(0.0, end - time.monotonic())
-            readable, writable, _ = select.select([sock], [sock] if waiting else [], [], left)
-            ensure(bool(readable or writable), f"nothing happens for {WAIT:g} s")
-            try:
-                if readable:
-                    chunk = sock.recv(1 << 16)
-                    received += chunk
-                    answers += reader.feed(chunk)
-                    closed = not chunk
-                elif sent := sock.send(waiting[0]):
-                    waiting[0] = waiting[0][sent:]
-                    if not waiting[0]:
-                        waiting.popleft()
-                        time.sleep(pause)
-                    if not waiting and half_closes:
-                        with contextlib.suppress(OSError):  # the server may have closed it
-                            sock.shutdown(socket.SHUT_WR)
-            except ConnectionError:
-                closed = True
-            except FrameError as fault:
-                raise Fault("what comes back is not in frames", fault) from None
+        sender = gevent.spawn(self._send, given)
+        try:
+            while not closed and (wanted is None or len(answers) < wanted):
+                chunk = connection.sock.recv(READ_SIZE)
+                received += chunk
+                answers += connection.reader.feed(chunk)
+                closed = not chunk
+            if not closed:
+                sender.join(WAIT)
+        except TimeoutError:
+            raise AssertionError(f"nothing happens for {WAIT:g} s") from None
+        except ConnectionError:
+            closed = True
+        except FrameError as fault:
+            raise AssertionError(f"what comes back is not in frames: {fault}") from None
+        finally:
+            sender.kill()
         framed = b"".join(map(frame, answers))
-        ensure(received.startswith(framed), "what comes back is not in frames", received.hex())
+        in_frames = received.startswith(framed)
+        assert in_frames, f"what comes back is not in frames: {received.hex()}"
         return answers, closed
+
+    def _send(self, given: Sending) -> None:
+        with contextlib.suppress(OSError):  # the server may have closed it
+            for piece in given.pieces:
+                self._connection.sock.sendall(piece)
+                gevent.sleep(given.pause)
+            if given.half_closes:
+                self._connection.sock.shutdown(socket.SHUT_WR)

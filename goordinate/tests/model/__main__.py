@@ -11,6 +11,7 @@ import random
 import sys
 import time
 
+from goordinate.tests.backends import BACKENDS
 from goordinate.tests.model.machine import Machine
 from goordinate.tests.model.runs import run
 
@@ -21,13 +22,15 @@ def main() -> int:
     """Run, and print what was found and how much was done."""
     parser = argparse.ArgumentParser(prog="check_model", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="default 10")
-    end = time.monotonic() + 60 * parser.parse_args().minutes
+    parser.add_argument("--backend", choices=BACKENDS, default="memory", help="default memory")
+    arguments = parser.parse_args()
+    end = time.monotonic() + 60 * arguments.minutes
     logging.disable(logging.CRITICAL)  # the server's warnings, of which there are many
     numbers = random.SystemRandom()  # Hypothesis sets the state of the common one
     status = 0
     while status == 0 and time.monotonic() < end:
         try:
-            run(numbers.getrandbits(64), STEPS)
+            run(arguments.backend, numbers.getrandbits(64), STEPS)
         except AssertionError as difference:
             print(difference)
             status = 1

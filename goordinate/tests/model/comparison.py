@@ -1,4 +1,4 @@
-"""A job server on the memory backend and the model, told the same; every answer is compared.
+"""A job server on a backend and the model, told the same; every answer is compared.
 
 What must hold after every step is checked here too, by the answers of the server alone where
 they tell.
@@ -10,15 +10,10 @@ import random
 from collections import Counter
 from typing import Any, ClassVar
 
-from hypothesis.stateful import RuleBasedStateMachine, invariant
-
-from goordinate.cborrpc.messages import Dispatcher
-from goordinate.coordinate.errors import CoordinateError
-from goordinate.jobserver import JobServer
-from goordinate.memory import MemoryBackend
+from goordinate.coordinate.api import Backend
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.exact import assert_exact
-from goordinate.tests.jobserver.rpc import CONFIGURATION, STATS, Rpc
+from goordinate.tests.jobserver.rpc import Rpc, dispatcher_of, job_server
 from goordinate.tests.model.calls import KEYS, PARENTS, PATHS, WORKERS
 from goordinate.tests.model.model import Model
 from goordinate.tests.model.reading import Name, fields, key_of
@@ -28,38 +23,20 @@ from goordinate.tests.model.world import AVAILABLE, FINISHED, MESSAGE, PENDING, 
 Place = tuple[bytes, bytes]
 
 
-class SettableClock(Clock):
-    """A clock whose wall clock can be set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shift = 0.0
-
-    def unix(self, moment: float) -> float:
-        return moment + self.shift
-
-
-def job_server(clock: SettableClock) -> JobServer:
-    """A job server on a namespace in memory; its lots are the same each time."""
-    namespace = MemoryBackend(clock).namespace("")
-    # So that a sequence that has failed fails again, and can be made shorter.
-    namespace._scheduler._rng = random.Random(0)
-    return JobServer(namespace, configuration=lambda: CONFIGURATION, stats=lambda: STATS)
-
-
-class Comparison(RuleBasedStateMachine):
-    """Both sides, and what is checked."""
+class Comparison:
+    """Both sides, and what is checked; the backend is empty, and runs on the clock."""
 
     #: How often each RPC has been called as a step of its own, in all sequences of this process;
     #: with the other steps, and the sequences themselves.
     done: ClassVar[Counter[str]] = Counter()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = SettableClock()
-        self.server = job_server(self.clock)
-        dispatcher = Dispatcher(self.server.methods, expected=(CoordinateError,))
-        self.rpc = Rpc(dispatcher.answer, self.clock, self.server)
+    def __init__(self, backend: Backend, clock: Clock) -> None:
+        self.clock = clock
+        # So that a sequence that has failed fails again, and can be shrunk.
+        namespace: Any = backend.namespace("")
+        namespace._scheduler._rng = random.Random(0)
+        self.server = job_server(backend, clock)
+        self.rpc = Rpc(dispatcher_of(self.server).answer, clock, self.server)
         self.model = Model(self.keys_listed)
         #: The calls since the last look, and the units that were finished then.
         self.told: list[tuple[str, list[Any]]] = []
@@ -96,7 +73,6 @@ class Comparison(RuleBasedStateMachine):
 
     # --- what holds after every step -------------------------------------------------------------
 
-    @invariant()
     def all_is_as_it_should_be(self) -> None:
         if self.waiting:
             return

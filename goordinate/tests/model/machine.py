@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
 from hypothesis.strategies import SearchStrategy
 
 from goordinate.tests.model.calls import (
     CALLS,
     OUTPUTS,
-    SHAPES,
     changes,
     options,
     priorities,
@@ -102,32 +100,14 @@ actions = weighted({name: often for name, (often, _) in ACTIONS.items()}).flatma
 
 
 class Machine(Comparison):
-    """The steps. There is one rule, as each must be as likely in every sequence."""
+    """The steps."""
 
-    #: What has been done in the latest sequence.
-    history: ClassVar[list[Action]] = []
-
-    def __init__(self) -> None:
-        super().__init__()
-        type(self).history = []
-
-    @initialize(shape=some(SHAPES), units=st.lists(CALLS["add_work_units"], max_size=4))
-    def begin(self, shape: list[dict[bytes, Any]], units: list[list[Any]]) -> None:
-        for dictionary in shape:
-            self.perform(("step", ("set_work_spec", [dictionary])))
-        for params in units:
-            self.perform(("step", ("add_work_units", params)))
-
-    @rule(action=actions)
     def act(self, action: Action) -> None:
+        """Take a step, and look at all there is."""
         self.done["steps"] += 1
-        self.perform(action)
-
-    def perform(self, action: Action) -> None:
-        """Do something, and remember it."""
-        self.history.append(action)
         name, given = action
         getattr(self, name)(*given)
+        self.all_is_as_it_should_be()
 
     # --- calls ---------------------------------------------------------------------------------
 
@@ -242,5 +222,5 @@ class Machine(Comparison):
 
     def set_the_wall_clock(self, seconds: float) -> None:
         """Which moves no end of anything, but what the moments are called."""
-        self.clock.shift += seconds
+        self.clock.set_wall_clock(seconds)
         self.model.shift += seconds

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from goordinate.tests.conformance.clock import START
+from goordinate.tests.conformance.clock import OFFSET, START
 from goordinate.tests.model.reading import Name, key_of
 
 AVAILABLE, PENDING, FINISHED, FAILED = STATES = 1, 3, 4, 5
@@ -129,9 +129,9 @@ class World:
 
     def __init__(self, listed: Callable[[Name, int], set[bytes]]) -> None:
         self.listed = listed
-        #: The time by which all runs, and how far the wall clock has been set since the start.
+        #: The time by which all runs, and how far the wall clock is ahead of it.
         self.time = START
-        self.shift = 0.0
+        self.shift = OFFSET
         self.specs: dict[bytes, Spec] = {}
         self.workers: dict[bytes, Worker] = {}
         #: The name of each worker in the form in which it was first seen.

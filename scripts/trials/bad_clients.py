@@ -1,10 +1,10 @@
 """The bad clients: every kind of connection that does what none should, all at once.
 
-    python -m faulting.clients PORT SHARE FRAME_TIMEOUT ANSWER_TIMEOUT SECONDS
+    python -m scripts.trials.bad_clients PORT SHARE FRAME_TIMEOUT ANSWER_TIMEOUT SECONDS
 
 SHARE is 1 for the fault test, and less for fewer clients that come less often. The two timeouts
 are those of the daemon. Being refused, reset or closed is what such clients are there for, so none
-of it ends them. The lines to and fro are those of lines.py.
+of it ends them. Its caller is `Program`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections.abc import Callable
 
 import gevent
 
-from faulting.chain import LARGE, LARGE_UNITS
-from faulting.lines import raise_file_limit, ready, report, run
-from faulting.sockets import Connection, NoAnswer, request
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.framing import frame
+from scripts.processes.connection import Connection, NoAnswer, request
+from scripts.processes.program import raise_file_limit, ready, report, run
+from scripts.trials.chain import LARGE, LARGE_UNITS
 
 SEED = 20151124
 

@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench_load import Load, Result, ask, run_load
-from bench_servers import BenchError, Pythons, Server, running
+from goordinate.cborrpc import Client
+from scripts.benchmark.load import Load, Result, run_load
+from scripts.benchmark.servers import Pythons, running
+from scripts.processes.server import ScriptError, Server
 
 QUICK = 20
 """By how much --quick makes the sizes smaller."""
@@ -43,8 +45,9 @@ class Bench:
         """A new server, with the work specs spec00, spec01, .. when it is not the floor."""
         with running(kind, self.pythons, answer_bytes) as server:
             if kind != "floor":
-                for i in range(specs):
-                    ask(server.port, "set_work_spec", work_spec(i))
+                with Client(server.address) as client:
+                    for i in range(specs):
+                        client.call("set_work_spec", work_spec(i))
             yield server
 
 
@@ -79,11 +82,6 @@ class Sample:
     busy: float  # share of its core that the server used
     result: Result
 
-    @property
-    def rate(self) -> float:
-        """Calls a second of processor time: what one core full of this gives."""
-        return 1e6 / self.us
-
 
 def sample(
     server: Server, frames: Iterable[bytes] = (), /, *, per_unit: bool = False, **options: object
@@ -92,25 +90,40 @@ def sample(
     with Load(server.port, frames, **options) as load:
         before = server.processor_seconds()
         load.go()
-        result = load.result()
+        result = load.report()
         spent = server.processor_seconds() - before
     calls = result.units if per_unit else result.calls
     if not calls or spent <= 0:
-        raise BenchError("too small a load to measure")
+        raise ScriptError("too small a load to measure")
     return Sample(spent / calls * 1e6, spent / result.seconds, result)
 
 
-def least(rounds: int, cases: Mapping[str, Callable[[], Sample]]) -> dict[str, list[Sample]]:
-    """Samples of each case by rising cost; the cases take turns, round by round."""
+@dataclass(frozen=True)
+class Costs:
+    """What some cases cost in several rounds: the samples of each, the least one first."""
+
+    samples: dict[str, list[Sample]]
+
+    def us(self, case: str) -> float:
+        """The least cost of a case."""
+        return self.samples[case][0].us
+
+    def ratio(self, case: str, other: str) -> float:
+        """How many times the cost of another case a case costs."""
+        return self.us(case) / self.us(other)
+
+    def __str__(self) -> str:
+        """The least costs, and the spread of the rounds: "floor 12.5 us (..14.1)"."""
+        return "; ".join(
+            f"{name} {taken[0].us:.3g} us (..{taken[-1].us:.3g})"
+            for name, taken in self.samples.items()
+        )
+
+
+def least(rounds: int, cases: Mapping[str, Callable[[], Sample]]) -> Costs:
+    """The costs of the cases, which take turns, round by round."""
     samples: dict[str, list[Sample]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
             samples[name].append(case())
-    return {name: sorted(taken, key=lambda s: s.us) for name, taken in samples.items()}
-
-
-def figures(samples: Mapping[str, list[Sample]], unit: str = "us") -> str:
-    """The least costs, and the spread of the rounds: "floor 12.5 us (..14.1)"."""
-    return "; ".join(
-        f"{name} {taken[0].us:.3g} {unit} (..{taken[-1].us:.3g})" for name, taken in samples.items()
-    )
+    return Costs({name: sorted(taken, key=lambda s: s.us) for name, taken in samples.items()})

@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from bench_load import Load, Result, ask, batch_request, request, run_load
-from bench_rounds import UNITS_A_CALL, Bench, add_units, spec_name
-from bench_servers import LOAD_CORE, BenchError, Server, output_of
-from bench_table import Line, at_most, report, short
+from goordinate.cborrpc import Client
+from scripts.benchmark.load import Load, Result, batch_request, request, run_load
+from scripts.benchmark.rounds import UNITS_A_CALL, Bench, add_units, spec_name
+from scripts.benchmark.servers import output_of
+from scripts.benchmark.table import Line, at_most, report, short
+from scripts.processes.server import LOAD_CORE, ScriptError, Server
 
 MILLION = 1_000_000
 SPECS = 40
@@ -42,16 +44,13 @@ def memory(bench: Bench) -> list[Line]:
         waiting = (server.resident_bytes() - empty) / units
         done = run_load(server.port, mode="batch", batch=100, connections=16, count=units)
         if done.units != units:
-            raise BenchError(f"of {units} units {done.units} were finished")
+            raise ScriptError(f"of {units} units {done.units} were finished")
         finished = (server.resident_bytes() - empty) / units
-    payload = "of which 53 are key and data"
+    behind = "of which 53 are key and data"
+    measure = "resident bytes a finished unit with one attempt"
     return [
-        at_most(
-            f"resident bytes a waiting unit, at {units:,}", 256, 200, waiting, "bytes", payload
-        ),
-        at_most(
-            "resident bytes a finished unit with one attempt", 512, 350, finished, "bytes", payload
-        ),
+        at_most(f"resident bytes a waiting unit, at {units:,}", 256, 200, waiting, "bytes", behind),
+        at_most(measure, 512, 350, finished, "bytes", behind),
     ]
 
 
@@ -90,14 +89,9 @@ def _fill_all(server: Server, units: int) -> None:
 
 
 def _milliseconds(measure: str, result: Result) -> Line:
-    return at_most(
-        measure,
-        1,
-        0.3,
-        result.p50_us / 1e3,
-        "ms",
-        f"median; p99 {short(result.p99_us / 1e3)} ms, longest {short(result.max_us / 1e3)} ms",
-    )
+    p99, longest = short(result.p99_us / 1e3), short(result.max_us / 1e3)
+    behind = f"median; p99 {p99} ms, longest {longest} ms"
+    return at_most(measure, 1, 0.3, result.p50_us / 1e3, "ms", behind)
 
 
 def pages(bench: Bench) -> list[Line]:
@@ -119,18 +113,13 @@ def pages(bench: Bench) -> list[Line]:
                 times = _python2_times(bench, server, method, about, options)
             else:
                 whose = "our own"
-                times = _times(partial(ask, server.port, method, about, options))
-            lines.append(
-                at_most(
-                    f"{name}, at {units:,}",
-                    25,
-                    10,
-                    median(times),
-                    "ms",
-                    f"median with {whose} decoding, longest {short(max(times))} ms; "
-                    f"without decoding {short(alone.p50_us / 1e3)} ms",
-                )
+                with Client(server.address) as client:
+                    times = _times(partial(client.call, method, about, options))
+            behind = (
+                f"median with {whose} decoding, longest {short(max(times))} ms; "
+                f"without decoding {short(alone.p50_us / 1e3)} ms"
             )
+            lines.append(at_most(f"{name}, at {units:,}", 25, 10, median(times), "ms", behind))
     return lines
 
 
@@ -151,12 +140,12 @@ def _python2_times(
     call = json.dumps(
         [method, _text(about), {name.decode(): _text(v) for name, v in options.items()}]
     )
-    program = str(Path(__file__).with_name("bench_python2.py"))
+    program = str(Path(__file__).with_name("python2.py"))
     assert bench.pythons.original
     command = ["taskset", "-c", str(LOAD_CORE), bench.pythons.original, program]
     output = output_of([*command, str(server.port), str(PAGES), call])
     if not output:
-        raise BenchError(f"the Python 2 client failed at {method}")
+        raise ScriptError(f"the Python 2 client failed at {method}")
     times: list[float] = json.loads(output)
     return times
 
@@ -176,22 +165,17 @@ def pauses(bench: Bench) -> list[Line]:
     going: list[Result] = []
     for _ in range(PAUSE_RUNS):
         with bench.server("ours") as server:
-            coming.append(
-                _probe(server, mode="add", batch=UNITS_A_CALL, connections=1, count=units)
-            )
+            coming.append(_probe(server, mode="add", batch=UNITS_A_CALL, count=units))
             going.append(_probe(server, mode="work", connections=16, count=units))
     lines = []
     for when, probes in (("come in", coming), ("are worked off", going)):
         what = f"another client's small call while {units:,} units {when}"
-        p99s = sorted(probe.p99_us / 1e3 for probe in probes)
-        longest = sorted(probe.max_us / 1e3 for probe in probes)
-        of = f"least of {PAUSE_RUNS} runs; "
-        lines += [
-            at_most(f"{what}: p99", 20, 5, p99s[0], "ms", f"{of}others {_list(p99s[1:])}"),
-            at_most(
-                f"{what}: longest", 100, 20, longest[0], "ms", f"{of}others {_list(longest[1:])}"
-            ),
-        ]
+        p99s = [probe.p99_us for probe in probes]
+        longest = [probe.max_us for probe in probes]
+        for name, bar, reach, taken in (("p99", 20, 5, p99s), ("longest", 100, 20, longest)):
+            first, *others = sorted(us / 1e3 for us in taken)
+            behind = f"least of {PAUSE_RUNS} runs; others {_list(others)}"
+            lines.append(at_most(f"{what}: {name}", bar, reach, first, "ms", behind))
     return lines
 
 
@@ -204,9 +188,9 @@ def _probe(server: Server, **options: object) -> Result:
     with Load(server.port, every=PROBE_EVERY_US) as probe, Load(server.port, **options) as load:
         probe.go()
         load.go()
-        load.result()
-        probe.stop()
-        return probe.result()
+        load.report()
+        result: Result = probe.stop()
+        return result
 
 
 def idle(bench: Bench) -> list[Line]:
@@ -219,21 +203,14 @@ def idle(bench: Bench) -> list[Line]:
         with Load(server.port, mode="work", connections=BUSY, idle=waiting, count=units) as load:
             each = (server.resident_bytes() - before) / (waiting + BUSY) / 1024
             load.go()
-            result = load.result()
+            result = load.report()
     measure = f"{waiting:,} idle connections, {BUSY} busy among them"
+    served = (
+        f"{result.calls:,} calls of the busy ones, and two of each idle one, all answered; "
+        f"mean {short(result.mean_us / 1e3)} ms, p99 {short(result.p99_us / 1e3)} ms"
+    )
+    behind = "what all of them added, divided by them"
     return [
-        report(
-            f"{measure}: served",
-            "yes",
-            f"{result.calls:,} calls of the busy ones, and two of each idle one, all answered; "
-            f"mean {short(result.mean_us / 1e3)} ms, p99 {short(result.p99_us / 1e3)} ms",
-        ),
-        at_most(
-            f"{measure}: memory of each",
-            40,
-            20,
-            each,
-            "KB",
-            "what all of them added, divided by them",
-        ),
+        report(f"{measure}: served", "yes", served),
+        at_most(f"{measure}: memory of each", 40, 20, each, "KB", behind),
     ]

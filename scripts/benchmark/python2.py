@@ -1,6 +1,6 @@
-"""Times calls made with the original's own client; bench_large.py runs it, in Python 2.7.
+"""Times calls made with the original's own client; large.py runs it, in Python 2.7.
 
-    python2.7 bench_python2.py PORT REPEATS '["METHOD", PARAMETER, ..]'
+    python2.7 python2.py PORT REPEATS '["METHOD", PARAMETER, ..]'
 
 Prints a JSON list: the milliseconds of each call, until its answer is decoded.
 """

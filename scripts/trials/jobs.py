@@ -1,10 +1,10 @@
 """The good clients of the soak: small jobs of all kinds of calls, each from start to end.
 
-    python -m faulting.mix PORT JOBS SECONDS
+    python -m scripts.trials.jobs PORT JOBS SECONDS
 
 A job makes two work specs, adds units, works them off, looks at them in every way there is, and
 deletes them; then it begins again on a new connection. The specs are its own, so that it knows
-every answer, and it compares every one. The lines to and fro are those of program.py.
+every answer, and it compares every one. Its caller is `Program`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any  # noqa: E402
 
 import gevent  # noqa: E402
 
-from faulting.lines import ready, report, run  # noqa: E402
 from goordinate.cborrpc import Client  # noqa: E402
+from scripts.processes.program import ready, report, run  # noqa: E402
 
 AVAILABLE, PENDING, FINISHED, FAILED = 1, 3, 4, 5
 UNITS = 30

@@ -1,31 +1,33 @@
 """The fault test: good workers drain a chain of work while every kind of bad client is at work.
 
-    python scripts/faults.py                       the whole test, some minutes
-    python scripts/faults.py --units 10000 --untimed    small, and without what is a matter of time
-
 One daemon, in two runs of the same work: a quiet one, and one in which all faults happen at once;
-before them a rehearsal. All are real processes and sockets on 127.0.0.1; the daemon has one
-processor core, all that talks to it another. Then its descriptors are used up while it has nothing
-else to do. Each line "ok" or "FAILED" is a check; the exit status is 0 only if all held.
+before them a rehearsal. The daemon has one processor core, all that talks to it another. Then its
+descriptors are used up while it has nothing else to do.
 """
 
 from __future__ import annotations
 
-import argparse
-import signal
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from bench_servers import BenchError
-from faulting.chain import faults_of_the_queue, fill
-from faulting.crowd import EVIDENCE, TIMEOUTS, check_happened, crowd, moved
-from faulting.descriptors import check_full_table
-from faulting.lines import raise_file_limit
-from faulting.program import Program
-from faulting.report import Report, heading, megabytes, note
-from faulting.server import Daemon, check_end, daemon
+from scripts.processes.daemon import Daemon, daemon
+from scripts.processes.program import Program, module, raise_file_limit
+from scripts.processes.server import SERVER_CORE, ScriptError
+from scripts.trials.chain import faults_of_the_queue, fill
+from scripts.trials.checks import (
+    Look,
+    Report,
+    check_end,
+    check_left,
+    cleared,
+    heading,
+    megabytes,
+    moved,
+    note,
+)
+from scripts.trials.crowd import EVIDENCE, TIMEOUTS, check_happened, crowd
+from scripts.trials.full_table import check_full_table
 
 #: Connections beside those of the good workers, before the daemon takes no more: less than a flood
 #: brings in, and more than the other bad clients are.
@@ -58,29 +60,10 @@ class Size:
         return 120 + self.units // 400
 
 
-@dataclass(frozen=True)
-class Rest:
-    """What the daemon holds when a run is over and its queue is cleared."""
-
-    resident: int
-    blocks: int
-    greenlets: int
-    descriptors: int
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line; argparse ends the program when it is wrong."""
-    parser = argparse.ArgumentParser(description="Test the daemon among all kinds of faults.")
-    add = parser.add_argument
-    add("--units", type=int, default=100_000, help="units of the chain (default: 100,000)")
-    add("--workers", type=int, default=200, help="good workers (default: 200)")
-    add("--untimed", action="store_true", help="leave out the check of the latencies")
-    return parser.parse_args()
-
-
 def good_workers(server: Daemon, size: Size) -> Program:
     """The good workers, connected and not yet started."""
-    return Program("workers", server.port, size.workers, size.units, size.seconds)
+    arguments = server.port, size.workers, size.units, size.seconds
+    return Program(module("scripts.trials.workers", *arguments))
 
 
 def check_drain(report: Report, server: Daemon, size: Size, drain: Drain) -> None:
@@ -110,14 +93,6 @@ def check_drain(report: Report, server: Daemon, size: Size, drain: Drain) -> Non
     )
 
 
-def cleared(server: Daemon) -> Rest:
-    """Clear the queue, wait for rest, and look at what is left."""
-    server.call("clear")
-    server.rest()
-    held = server.figures()
-    return Rest(server.resident_bytes(), held["blocks"], held["greenlets"], server.descriptors())
-
-
 def rehearsal(server: Daemon, size: Size) -> None:
     """All of it once, so that the daemon's memory has been as large as the faults make it: what
     it grows by after that, it does not give back."""
@@ -130,7 +105,7 @@ def rehearsal(server: Daemon, size: Size) -> None:
     note(f"memory {megabytes(server.resident_bytes())}; {megabytes(cleared(server).resident)} left")
 
 
-def quiet_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Rest]:
+def quiet_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Look]:
     """The work with nobody there but the good workers."""
     heading(f"Quiet run: {size.workers} workers, {size.units:,} units through a chain of two")
     fill(server.client, size.units)
@@ -142,7 +117,7 @@ def quiet_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Rest]:
     return drain, cleared(server)
 
 
-def faulted_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Rest]:
+def faulted_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Look]:
     """The same work with all faults at once."""
     heading("The same with all faults at once")
     fill(server.client, size.units)
@@ -151,8 +126,8 @@ def faulted_run(report: Report, server: Daemon, size: Size) -> tuple[Drain, Rest
         workers.go()
         times = use_up_descriptors(server, workers, size, before)
         drain: Drain = workers.stop()
-    server.rest()
     done["descriptors used up"] = {"times": times}
+    server.rest()
     check_drain(report, server, size, drain)
     check_happened(report, done, moved(before, server.stats()))
     return drain, cleared(server)
@@ -180,7 +155,7 @@ def use_up_descriptors(server: Daemon, workers: Program, size: Size, before: dic
     return times
 
 
-def check_rest(report: Report, quiet: Rest, faulted: Rest) -> None:
+def check_rest(report: Report, quiet: Look, faulted: Look) -> None:
     """That the faults left nothing behind."""
     heading("What is left afterwards, the queue cleared: after the quiet run, and after the other")
     report.check(
@@ -193,11 +168,7 @@ def check_rest(report: Report, quiet: Rest, faulted: Rest) -> None:
         faulted.blocks <= quiet.blocks * BLOCKS_SHARE,
         f"{quiet.blocks:,} and {faulted.blocks:,} blocks of Python's allocator",
     )
-    for what, before, after in (
-        ("greenlets", quiet.greenlets, faulted.greenlets),
-        ("descriptors", quiet.descriptors, faulted.descriptors),
-    ):
-        report.check(f"no {what} more", before == after, f"{before} and {after}")
+    check_left(report, quiet, faulted)
 
 
 def check_latency(report: Report, quiet: Drain, faulted: Drain, *, timed: bool) -> None:
@@ -211,12 +182,12 @@ def check_latency(report: Report, quiet: Drain, faulted: Drain, *, timed: bool) 
         note(f"p99 of the good workers, not checked: {figures}")
 
 
-def test(report: Report, size: Size, *, timed: bool) -> None:
+def fault_test(report: Report, size: Size, *, timed: bool) -> None:
     """All of it."""
     connections = size.workers + OTHER_CONNECTIONS
     if (files := raise_file_limit()) < connections + SPARE_FILES:
-        raise BenchError(f"only {files} files may be open: too few for {size.workers} workers")
-    with daemon({**TIMEOUTS, "max_connections": connections}) as server:
+        raise ScriptError(f"only {files} files may be open: too few for {size.workers} workers")
+    with daemon({**TIMEOUTS, "max_connections": connections}, core=SERVER_CORE) as server:
         rehearsal(server, size)
         quiet_drain, quiet = quiet_run(report, server, size)
         faulted_drain, faulted = faulted_run(report, server, size)
@@ -224,23 +195,3 @@ def test(report: Report, size: Size, *, timed: bool) -> None:
         check_latency(report, quiet_drain, faulted_drain, timed=timed)
         check_full_table(report, server)
         check_end(report, server)
-
-
-def main() -> int:
-    """Run; 0 when every check held, 1 when not."""
-    arguments = parse_arguments()
-    # So that all processes end with this.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    report = Report()
-    started = time.monotonic()
-    try:
-        test(report, Size(arguments.workers, arguments.units), timed=not arguments.untimed)
-    except (BenchError, OSError) as error:
-        print(f"faults: {error}", file=sys.stderr)
-        return 1
-    note(f"took {time.monotonic() - started:.0f} s")
-    return report.end()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

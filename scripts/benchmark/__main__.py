@@ -1,15 +1,15 @@
 """Measures the daemon against the floor and the original, and prints the table of ratios.
 
-    python scripts/bench.py                all rows
-    python scripts/bench.py ROW ..         these rows
-    python scripts/bench.py --list         the names of the rows
-    python scripts/bench.py --write        all rows, and docs/performance.md
+    scripts/bench                all rows
+    scripts/bench ROW ..         these rows
+    scripts/bench --list         the names of the rows
+    scripts/bench --write        all rows, and docs/performance.md
 
-docs/performance.md says how it is measured. The floor and ours run on the Python that runs this,
-or on --python; ours is the tree that this file is in, or --source (a tree with an optional build
-in it, say). The original is measured when GOORDINATE_ORIGINAL_PYTHON is the path of a Python 2.7
-that can import it. Nothing is reached but 127.0.0.1; every load has an end, and a server ends
-with its row.
+or `python -m scripts.benchmark`. docs/performance.md says how it is measured. The floor and ours
+run on the Python that runs this, or on --python; ours is the tree that this file is in, or --source
+(a tree with an optional build in it, say). The original is measured when
+GOORDINATE_ORIGINAL_PYTHON is the path of a Python 2.7 that can import it. Nothing is reached but
+127.0.0.1; every load has an end, and a server ends with its row.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import bench_calls
-import bench_large
-from bench_rounds import Bench
-from bench_servers import LOAD_CORE, ROOT, SERVER_CORE, BenchError, Pythons, output_of
-from bench_table import Line, circumstances, failure, render, write
+from scripts.benchmark import calls, large
+from scripts.benchmark.rounds import Bench
+from scripts.benchmark.servers import Pythons, output_of
+from scripts.benchmark.table import Line, circumstances, failure, render, write
+from scripts.processes.server import LOAD_CORE, ROOT, SERVER_CORE, ScriptError
 
 ENVIRONMENT = "GOORDINATE_ORIGINAL_PYTHON"
 
 ROWS: dict[str, Callable[[Bench], list[Line]]] = {
-    "generator": bench_calls.generator,
-    "small16": functools.partial(bench_calls.small, connections=16),
-    "small800": functools.partial(bench_calls.small, connections=800),
-    "work16": functools.partial(bench_calls.work, connections=16),
-    "work800": functools.partial(bench_calls.work, connections=800),
-    "specs": bench_calls.specs,
-    "waiting": bench_calls.waiting,
-    "add": bench_calls.add,
-    "batch": bench_calls.batch,
-    "memory": bench_large.memory,
-    "calls": bench_large.calls,
-    "pages": bench_large.pages,
-    "pauses": bench_large.pauses,
-    "idle": bench_large.idle,
+    "generator": calls.generator,
+    "small16": functools.partial(calls.small, connections=16),
+    "small800": functools.partial(calls.small, connections=800),
+    "work16": functools.partial(calls.work, connections=16),
+    "work800": functools.partial(calls.work, connections=800),
+    "specs": calls.specs,
+    "waiting": calls.waiting,
+    "add": calls.add,
+    "batch": calls.batch,
+    "memory": large.memory,
+    "calls": large.calls,
+    "pages": large.pages,
+    "pauses": large.pauses,
+    "idle": large.idle,
 }
 
 
@@ -74,9 +74,9 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def check_original(python: str | None) -> str | None:
-    """The path, when the original can be imported there; BenchError when it cannot."""
+    """The path, when the original can be imported there; ScriptError when it cannot."""
     if python and not output_of([python, "-c", "import coordinate.run; print('yes')"]):
-        raise BenchError(f"{python} cannot import coordinate")
+        raise ScriptError(f"{python} cannot import coordinate")
     return python or None
 
 
@@ -86,7 +86,7 @@ def measure(bench: Bench, names: list[str]) -> list[Line]:
     for name in names:
         try:
             row = ROWS[name](bench)
-        except BenchError as error:
+        except ScriptError as error:
             row = [failure(name, str(error))]
         for line in row:
             print(f"{name}: {line.measure}: {line.measured} ({line.figures})", flush=True)
@@ -105,7 +105,7 @@ def main() -> int:
     started, load = time.monotonic(), os.getloadavg()[0]
     try:
         if SERVER_CORE == LOAD_CORE:
-            raise BenchError("two processor cores are needed: one for the server, one for the load")
+            raise ScriptError("it takes two processor cores: one for the server, one for the load")
         pythons = Pythons(
             arguments.python, arguments.source.resolve(), check_original(arguments.original)
         )
@@ -116,10 +116,10 @@ def main() -> int:
             arguments.original_units,
         )
         lines = measure(bench, arguments.rows or list(ROWS))
-    except BenchError as error:
+    except ScriptError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    command = shlex.join(["python", "scripts/bench.py", *sys.argv[1:]])
+    command = shlex.join(["scripts/bench", *sys.argv[1:]])
     facts = circumstances(pythons, command, time.monotonic() - started, load)
     text = f"\n{facts}\n\n{render(lines)}\n"
     print(text)

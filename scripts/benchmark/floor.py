@@ -2,9 +2,9 @@
 
 A gevent StreamServer whose connections each do one `recv` and one `send` a request: it sends a
 fixed frame, a well-formed answer, and looks at nothing. It serves only clients that wait for each
-answer and whose requests fit in one `recv`.
+answer and whose requests fit in one `recv`. The system chooses the port.
 
-    python scripts/bench_floor.py PORT ANSWER_BYTES
+    python -m scripts.benchmark.floor ANSWER_BYTES
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def fixed_frame(size: int) -> bytes:
 
 def main() -> None:
     """Serve until killed."""
-    port, size = int(sys.argv[1]), int(sys.argv[2])
-    answer = fixed_frame(size)
+    answer = fixed_frame(int(sys.argv[1]))
 
     def serve(sock: socket, _address: object) -> None:
         # A client that closes with an answer unread resets the connection.
@@ -36,7 +35,7 @@ def main() -> None:
             while sock.recv(65536):
                 sock.send(answer)
 
-    StreamServer(("127.0.0.1", port), serve, backlog=1024).serve_forever()
+    StreamServer(("127.0.0.1", 0), serve, backlog=1024).serve_forever()
 
 
 if __name__ == "__main__":

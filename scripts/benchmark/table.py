@@ -1,56 +1,25 @@
 """The table of measures: its lines, its bars, and docs/performance.md around it.
 
-Only the lines between the two markers of docs/performance.md are written; the text around them is
-kept, and made from INTRODUCTION when there is no file yet.
+Only the lines between the two markers of docs/performance.md are written.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_servers import ROOT, Pythons, output_of
+import psutil
+
+from scripts.benchmark.servers import Pythons, output_of
+from scripts.processes.server import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-BEGIN = "<!-- table begins: written by scripts/bench.py --write -->"
+BEGIN = "<!-- table begins: written by scripts/bench --write -->"
 END = "<!-- table ends -->"
 HEADINGS = ("measure", "bar", "reach for", "measured", "met", "the figures behind it")
-
-INTRODUCTION = f"""\
-# Performance
-
-The table below is printed by
-
-    python scripts/bench.py
-
-and one row of it by `python scripts/bench.py ROW` (`--list` names the rows, `--write` writes this
-file). It needs Linux, two processor cores and a C compiler; gevent and this package must be
-importable. With `GOORDINATE_ORIGINAL_PYTHON` naming a Python 2.7 that has the original
-(`pip install coordinate`), the original is measured beside ours.
-
-How it is measured:
-
-- The server runs on one core, all load on another. What counts is the processor time of the
-  server, user and system, from `/proc/PID/stat`, divided by the calls. Other work on the machine
-  changes it less than it changes throughput; still, every figure is the least of several rounds,
-  in which the servers take turns, each time started anew.
-- What is compared with the bar is a ratio within one run. The floor is a gevent `StreamServer`
-  that does one `recv` and one `send` of a fixed frame a request (`scripts/bench_floor.py`): no
-  server on gevent can cost less. Its requests and answers are of the sizes of those it is compared
-  with.
-- The load is `scripts/loadgen.c`: any number of connections, each with one request outstanding,
-  in one epoll loop. The requests are those that a Python 2 worker sends. The row `generator` checks
-  that it is not the bottleneck: what one call costs it is compared with what the same call costs
-  the floor, which no measured server undercuts.
-- A unit has a key of 13 bytes and 40 bytes of encoded data. It is finished with 40 bytes of data.
-
-{BEGIN}
-{END}
-"""
 
 
 @dataclass(frozen=True)
@@ -126,7 +95,7 @@ def _ours(pythons: Pythons) -> str:
         "print('goordinate', goordinate.__version__, 'on', p.python_implementation(),"
         " p.python_version(), 'with gevent', gevent.__version__, gevent.config.loop.__module__)"
     )
-    return output_of([pythons.ours, "-c", program], cwd=pythons.source)
+    return output_of([pythons.ours, "-c", program], pythons.source)
 
 
 def _original(pythons: Pythons) -> str:
@@ -146,7 +115,7 @@ def circumstances(pythons: Pythons, command: str, seconds: float, load: float) -
     `load` is the load average before the start: what else the machine had to do.
     """
     facts = {
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} "
+        "machine": f"{_processor()}, {psutil.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}; load average before the start {load:.1f}",
         "ours": _ours(pythons),
         "original": _original(pythons),
@@ -159,9 +128,7 @@ def circumstances(pythons: Pythons, command: str, seconds: float, load: float) -
 
 def write(text: str) -> Path:
     """Put the text between the markers of docs/performance.md; return its path."""
-    DOCUMENT.parent.mkdir(exist_ok=True)
-    document = DOCUMENT.read_text() if DOCUMENT.exists() else INTRODUCTION
-    before, begin, rest = document.partition(BEGIN)
+    before, begin, rest = DOCUMENT.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{DOCUMENT} has not the two lines {BEGIN} and {END}")

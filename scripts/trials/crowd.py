@@ -7,10 +7,10 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 
-from faulting.chain import FIRST
-from faulting.program import Program
-from faulting.report import Report, heading, table
-from faulting.server import Daemon
+from scripts.processes.daemon import Daemon
+from scripts.processes.program import Program, module
+from scripts.trials.chain import FIRST
+from scripts.trials.checks import Report, heading, table
 
 FRAME_TIMEOUT, ANSWER_TIMEOUT = 5.0, 5.0
 TIMEOUTS = {"frame_timeout": FRAME_TIMEOUT, "answer_timeout": ANSWER_TIMEOUT}
@@ -43,9 +43,10 @@ def crowd(server: Daemon, share: float, seconds: float) -> Iterator[Done]:
     """All of them, a share of them, while the block runs; what they did is there after it."""
     done: Done = {}
     timeouts = FRAME_TIMEOUT, ANSWER_TIMEOUT
-    clients = ("clients", server.port, share, *timeouts, seconds)
-    killed = ("killed", server.port, FIRST.decode(), KILL_PAUSE / share, seconds)
-    with Program(*clients, nice=BELOW_OTHERS) as bad, Program(*killed) as victims:
+    clients = module("scripts.trials.bad_clients", server.port, share, *timeouts, seconds)
+    pause = KILL_PAUSE / share
+    killed = module("scripts.trials.killed", server.port, FIRST.decode(), pause, seconds)
+    with Program(clients, nice=BELOW_OTHERS) as bad, Program(killed) as victims:
         bad.go()
         # So long do those that send a byte a second take to be all there.
         time.sleep(FRAME_TIMEOUT)
@@ -53,11 +54,6 @@ def crowd(server: Daemon, share: float, seconds: float) -> Iterator[Done]:
         yield done
         done.update(victims.stop())
         done.update(bad.stop())
-
-
-def moved(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """By how much the daemon's counters have moved."""
-    return {name: count - before[name] for name, count in after.items()}
 
 
 def check_happened(report: Report, done: Done, counted: Mapping[str, int]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench_load import request
-from bench_rounds import UNITS_A_CALL, Bench, Sample, add_units, figures, least, sample
-from bench_table import Line, at_least, at_most, report
+from scripts.benchmark.load import request
+from scripts.benchmark.rounds import UNITS_A_CALL, Bench, Sample, add_units, least, sample
+from scripts.benchmark.table import Line, at_least, at_most, report
 
 #: Calls, or units, in one load, so that each takes the server about two seconds.
 CALLS = {"floor": 150_000, "ours": 80_000, "original": 20_000}
@@ -35,20 +35,21 @@ def generator(bench: Bench) -> list[Line]:
         with bench.server("floor") as server:
             return sample(server, connections=16, count=bench.sized(CALLS["floor"]))
 
-    best = least(bench.rounds, {"floor": floor})["floor"][0]
-    own = best.result.cpu_seconds / best.result.calls * 1e6
-    return [
-        at_most(
-            "load generator: its time a call in place of the floor's",
-            1,
-            1,
-            own / best.us,
-            "x",
-            f"generator {own:.3g} us, floor {best.us:.3g} us; "
-            f"{best.result.calls / best.result.seconds:,.0f} calls/s, server core "
-            f"{best.busy:.0%} busy, load core {best.result.cpu_seconds / best.result.seconds:.0%}",
-        )
-    ]
+    best = least(bench.rounds, {"floor": floor}).samples["floor"][0]
+    result = best.result
+    own = result.cpu_seconds / result.calls * 1e6
+    measure = "load generator: its time a call in place of the floor's"
+    behind = (
+        f"generator {own:.3g} us, floor {best.us:.3g} us; "
+        f"{result.calls / result.seconds:,.0f} calls/s, server core {best.busy:.0%} busy, "
+        f"load core {result.cpu_seconds / result.seconds:.0%}"
+    )
+    return [at_most(measure, 1, 1, own / best.us, "x", behind)]
+
+
+def _kinds(bench: Bench, connections: int) -> list[str]:
+    """What is compared; the original resets connections when 800 come."""
+    return bench.kinds("floor", "ours", *["original"] * (connections < 100))
 
 
 def small(bench: Bench, connections: int) -> list[Line]:
@@ -58,19 +59,10 @@ def small(bench: Bench, connections: int) -> list[Line]:
         with bench.server(kind, specs=0, answer_bytes=SMALL_ANSWER) as server:
             return sample(server, connections=connections, count=bench.sized(CALLS[kind]))
 
-    # The original resets connections when 800 come.
-    kinds = bench.kinds("floor", "ours", *["original"] * (connections < 100))
-    samples = least(bench.rounds, {kind: partial(case, kind) for kind in kinds})
-    best = {kind: taken[0].us for kind, taken in samples.items()}
-    return [
-        at_least(
-            f"smallest RPC, {connections} connections: floor / ours",
-            0.50,
-            0.65,
-            best["floor"] / best["ours"],
-            figures(samples),
-        )
-    ]
+    kinds = _kinds(bench, connections)
+    costs = least(bench.rounds, {kind: partial(case, kind) for kind in kinds})
+    measure = f"smallest RPC, {connections} connections: floor / ours"
+    return [at_least(measure, 0.50, 0.65, costs.ratio("floor", "ours"), str(costs))]
 
 
 def _work(bench: Bench, kind: str, connections: int, specs: int = 1) -> Sample:
@@ -87,43 +79,22 @@ def _work(bench: Bench, kind: str, connections: int, specs: int = 1) -> Sample:
 
 def work(bench: Bench, connections: int) -> list[Line]:
     """get_work, then update_work_unit to FINISHED with data; the cost is of one RPC."""
-    kinds = bench.kinds("floor", "ours", *["original"] * (connections < 100))
-    samples = least(
-        bench.rounds, {kind: partial(_work, bench, kind, connections) for kind in kinds}
-    )
-    best = {kind: taken[0].us for kind, taken in samples.items()}
+    kinds = _kinds(bench, connections)
+    cases = {kind: partial(_work, bench, kind, connections) for kind in kinds}
+    costs = least(bench.rounds, cases)
     bar, reach = (0.35, 0.50) if connections < 100 else (0.30, 0.45)
-    lines = [
-        at_least(
-            f"get_work + finish with data, {connections} connections: floor / ours",
-            bar,
-            reach,
-            best["floor"] / best["ours"],
-            figures(samples),
-        )
-    ]
-    if "original" in best:
-        lines.append(
-            at_least(
-                "get_work + finish: original / ours",
-                3,
-                5,
-                best["original"] / best["ours"],
-                f"{connections} connections, as above",
-            )
-        )
+    measure = f"get_work + finish with data, {connections} connections: floor / ours"
+    lines = [at_least(measure, bar, reach, costs.ratio("floor", "ours"), str(costs))]
+    if "original" in kinds:
+        ratio = costs.ratio("original", "ours")
+        behind = f"{connections} connections, as above"
+        lines.append(at_least("get_work + finish: original / ours", 3, 5, ratio, behind))
     if connections >= 100:
-        fair = min((s.result for s in samples["ours"]), key=lambda r: r.p99_us / r.mean_us)
-        lines.append(
-            at_most(
-                f"fairness, {connections} busy connections: p99 over mean latency",
-                3,
-                2,
-                fair.p99_us / fair.mean_us,
-                "x",
-                f"mean {fair.mean_us / 1e3:.3g} ms, p99 {fair.p99_us / 1e3:.3g} ms",
-            )
-        )
+        results = [taken.result for taken in costs.samples["ours"]]
+        fair = min(results, key=lambda result: result.p99_us / result.mean_us)
+        measure = f"fairness, {connections} busy connections: p99 over mean latency"
+        behind = f"mean {fair.mean_us / 1e3:.3g} ms, p99 {fair.p99_us / 1e3:.3g} ms"
+        lines.append(at_most(measure, 3, 2, fair.p99_us / fair.mean_us, "x", behind))
     return lines
 
 
@@ -134,17 +105,9 @@ def specs(bench: Bench) -> list[Line]:
         for kind in bench.kinds("ours", "original")
         for count in (1, 40)
     }
-    samples = least(bench.rounds, cases)
-    best = {name: taken[0].us for name, taken in samples.items()}
-    return [
-        at_least(
-            "get_work + finish, 40 specs in place of one: one / 40",
-            0.75,
-            0.95,
-            best["ours, 1"] / best["ours, 40"],
-            figures(samples),
-        )
-    ]
+    costs = least(bench.rounds, cases)
+    measure = "get_work + finish, 40 specs in place of one: one / 40"
+    return [at_least(measure, 0.75, 0.95, costs.ratio("ours, 1", "ours, 40"), str(costs))]
 
 
 def waiting(bench: Bench) -> list[Line]:
@@ -153,33 +116,21 @@ def waiting(bench: Bench) -> list[Line]:
     To keep a thousand waiting, each connection adds 20 units after every 20 that it finished, in
     both cases; the cost of that is in what is compared.
     """
+    first = 10**9  # the number of the first unit that is added by the way
 
     def case(units: int) -> Sample:
         with bench.server("ours") as server:
             add_units(server, units)
+            count = bench.sized(UNITS["ours"])
             return sample(
-                server,
-                mode="work",
-                connections=16,
-                count=bench.sized(UNITS["ours"]),
-                top_up=TOP_UP,
-                first=10**9,
+                server, mode="work", connections=16, count=count, top_up=TOP_UP, first=first
             )
 
     many = bench.sized(MILLION)
-    samples = least(
-        min(bench.rounds, 3), {f"{n:,} waiting": partial(case, n) for n in (1_000, many)}
-    )
-    few_us, many_us = (taken[0].us for taken in samples.values())
-    return [
-        at_least(
-            f"get_work + finish, {many:,} waiting units in place of 1,000: 1,000 / {many:,}",
-            0.85,
-            1,
-            few_us / many_us,
-            figures(samples),
-        )
-    ]
+    cases = {f"{units:,} waiting": partial(case, units) for units in (1_000, many)}
+    costs = least(min(bench.rounds, 3), cases)
+    measure = f"get_work + finish, {many:,} waiting units in place of 1,000: 1,000 / {many:,}"
+    return [at_least(measure, 0.85, 1, costs.ratio(*cases), str(costs))]
 
 
 def add(bench: Bench) -> list[Line]:
@@ -199,20 +150,13 @@ def add(bench: Bench) -> list[Line]:
     }
     if bench.has_original:
         cases["original"] = partial(case, "original", fewer)
-    samples = least(min(bench.rounds, 3), cases)
-    ours = samples["ours"][0].us
+    costs = least(min(bench.rounds, 3), cases)
     measure = f"add, a unit, on the way to {units:,}"
     if not bench.has_original:
-        return [report(measure, f"{ours:.3g} us", figures(samples))]
-    return [
-        at_least(
-            f"{measure}: original / ours",
-            4,
-            8,
-            samples["original"][0].us / ours,
-            f"{figures(samples)}; the original to {fewer:,} units",
-        )
-    ]
+        return [report(measure, f"{costs.us('ours'):.3g} us", str(costs))]
+    behind = f"{costs}; the original to {fewer:,} units"
+    ratio = costs.ratio("original", "ours")
+    return [at_least(f"{measure}: original / ours", 4, 8, ratio, behind)]
 
 
 def batch(bench: Bench) -> list[Line]:
@@ -227,9 +171,8 @@ def batch(bench: Bench) -> list[Line]:
             )
 
     kinds = bench.kinds("ours", "original")
-    samples = least(bench.rounds, {kind: partial(case, kind) for kind in kinds})
-    best = {kind: taken[0].us for kind, taken in samples.items()}
-    measured = f"{best['ours']:.3g} us a unit"
-    if "original" in best:
-        measured += f"; original / ours {best['original'] / best['ours']:.3g}"
-    return [report("get_work of 100, the finishes as one batch", measured, figures(samples))]
+    costs = least(bench.rounds, {kind: partial(case, kind) for kind in kinds})
+    measured = f"{costs.us('ours'):.3g} us a unit"
+    if "original" in kinds:
+        measured += f"; original / ours {costs.ratio('original', 'ours'):.3g}"
+    return [report("get_work of 100, the finishes as one batch", measured, str(costs))]

@@ -1,30 +1,27 @@
 """The good workers: each gets a unit, finishes it, and asks for the next, until all are finished.
 
-    python -m faulting.workers PORT WORKERS UNITS SECONDS
+    python -m scripts.trials.workers PORT WORKERS UNITS SECONDS
 
 A greenlet and a connection for each, made before the start and used to the end. Every answer is
-compared with what it has to be. The lines to and fro are those of lines.py.
+compared with what it has to be. Its caller is `Program`.
 """
 
 from __future__ import annotations
 
-import socket
 import sys
 import time
 from array import array
 from collections.abc import Sequence
 
 import gevent
-from gevent import get_hub
 
-from faulting.chain import DATA, FINISHED, FIRST, KEY_LENGTH, SECOND, key, number_of
-from faulting.lines import ready, report, run
 from goordinate.cborrpc.encode import dumps
-from goordinate.cborrpc.framing import FrameReader, frame
+from goordinate.cborrpc.framing import frame
 from goordinate.cborrpc.requests import encode_request
+from scripts.processes.connection import Connection, NoAnswer
+from scripts.processes.program import ready, report, run
+from scripts.trials.chain import DATA, FINISHED, FIRST, KEY_LENGTH, SECOND, key, number_of
 
-READABLE = 1
-READ_SIZE = 4096
 LEASE = 300
 NOTHING_TO_DO = 0.1
 FAULTS_TOLD = 10
@@ -57,11 +54,7 @@ class Worker:
 
     def __init__(self, drain: Drain, port: int, number: int) -> None:
         self._drain = drain
-        self._sock = socket.create_connection(("127.0.0.1", port))
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock.setblocking(False)
-        self._readable = get_hub().loop.io(self._sock.fileno(), READABLE)
-        self._reader = FrameReader()
+        self._connection = Connection(port)
         self._number = number
 
         options = {b"lease_time": LEASE, b"available_gb": 7, b"max_jobs": 1}
@@ -91,7 +84,7 @@ class Worker:
                     gevent.sleep(NOTHING_TO_DO)
                 else:
                     self._take(answer)
-        except (OSError, WrongAnswer) as fault:
+        except (OSError, NoAnswer, WrongAnswer) as fault:
             drain.faults.append(f"worker {self._number}: {fault!r}"[:300])
 
     def _take(self, answer: bytes) -> None:
@@ -115,17 +108,9 @@ class Worker:
     def _call(self, request: bytes) -> bytes:
         """Send a request; the message that answers it."""
         start = time.perf_counter()
-        if self._sock.send(request) < len(request):
-            raise BlockingIOError("a request does not fit in the socket's buffer")
-        messages: list[bytes] = []
-        while not messages:
-            get_hub().wait(self._readable)
-            chunk = self._sock.recv(READ_SIZE)
-            if not chunk:
-                raise ConnectionResetError("the daemon closed the connection")
-            messages = self._reader.feed(chunk)
+        messages = self._connection.exchange(request)
         self._drain.latencies.append(time.perf_counter() - start)
-        if len(messages) > 1 or self._reader.pending:
+        if len(messages) > 1 or self._connection.reader.pending:
             raise WrongAnswer(messages)
         return messages[0]
 

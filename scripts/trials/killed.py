@@ -1,9 +1,9 @@
 """Workers that are killed while they hold units: processes, each ended by SIGKILL.
 
-    python -m faulting.killed PORT WORK_SPEC PAUSE SECONDS
+    python -m scripts.trials.killed PORT WORK_SPEC PAUSE SECONDS
 
 One after the other takes some units, with the shortest lease there is or twice that, and is killed
-as soon as it has them. The lines to and fro are those of lines.py.
+as soon as it has them. Its caller is `Program`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import time
 from collections import Counter
 from typing import NoReturn
 
-from faulting.lines import ready, report, told
 from goordinate.cborrpc import Client
+from scripts.processes.program import ready, report, told
 
 LEASES = (1, 2)
 #: So many names have these workers, in turn: the daemon remembers workers that are gone, and that

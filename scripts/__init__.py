@@ -1,0 +1,1 @@
+"""What is run beside the tests: benchmarks, the fuzzer, the fault test and the soak."""

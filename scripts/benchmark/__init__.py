@@ -1,0 +1,1 @@
+"""The benchmark: the daemon against the floor and the original."""

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Final
 
 from goordinate.cborrpc import Client, dumps
@@ -21,6 +20,10 @@ from scripts.fuzzing.talk import WAIT, Sending, Talk, expected_of, sendings
 from scripts.processes.daemon import Daemon, daemon
 
 LIMITS: Final = Limits(max_frame=2**20, max_batch=100, frame_timeout=2.0, answer_timeout=2.0)
+SETTINGS: Final = {
+    name: getattr(LIMITS, name)
+    for name in ("max_frame", "max_batch", "frame_timeout", "answer_timeout")
+}
 
 UNFINISHED: Final = 10
 """So many connections at most are left open with a frame that has begun."""
@@ -107,7 +110,7 @@ class Served:
         self._daemon = None
 
     def _start(self) -> Daemon:
-        server = self._running.enter_context(daemon(asdict(LIMITS), self._program))
+        server = self._running.enter_context(daemon(SETTINGS, self._program))
         server.call("now")
         self._descriptors, self._resident = server.descriptors(), server.resident_bytes()
         _add_work(server)

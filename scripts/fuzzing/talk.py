@@ -17,12 +17,13 @@ from gevent import socket
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from goordinate.cborrpc.errors import FrameError
+from goordinate.cborrpc.decode import opaque_item, read_map
+from goordinate.cborrpc.errors import FrameError, FrameTooLarge
 from goordinate.cborrpc.framing import FrameReader, frame
 from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import encode_request
-from scripts.fuzzing.answers import check_answer
+from scripts.fuzzing.answers import DEEP, check_answer
 from scripts.fuzzing.inputs import cut, cuts, pieces, streams
 from scripts.processes.connection import READ_SIZE, Connection
 
@@ -73,10 +74,12 @@ sendings = _sendings()
 @dataclass(frozen=True)
 class Expected:
     """What a server makes of a stream: the messages in it, whether it closes the connection after
-    the last one, and whether a frame is left that has begun."""
+    the last one, whether it first refuses a frame that is too large, and whether a frame is left
+    that has begun."""
 
     messages: list[bytes]
     closes: bool
+    refuses: bool
     unfinished: bool
 
 
@@ -84,17 +87,17 @@ def expected_of(stream: bytes, limits: Limits) -> Expected:
     """What is in a stream, as the frame reader sees it."""
     reader = FrameReader(limits)
     messages: list[bytes] = []
-    closes = False
+    closes = refuses = False
     try:
         messages = reader.feed(stream)
         if reader.pending:
             reader.feed(b"")
-    except FrameError:
-        closes = True
+    except FrameError as fault:
+        closes, refuses = True, isinstance(fault, FrameTooLarge)
     if NULL in messages:
         messages = messages[: messages.index(NULL)]
-        closes = True
-    return Expected(messages, closes, not closes and reader.pending > 0)
+        closes, refuses = True, False
+    return Expected(messages, closes, refuses, not closes and reader.pending > 0)
 
 
 class Talk:
@@ -130,6 +133,9 @@ class Talk:
         answers, closed = self._exchange(given, None if until_closed else len(expected.messages))
         # Who is so slow may be cut off.
         slow = time.monotonic() - started > self._limits.frame_timeout / 2
+        if expected.refuses:
+            assert len(answers) > len(expected.messages), "a frame is refused without a word"
+            self._check_refusal(answers.pop())
         assert len(answers) <= len(expected.messages), "there are more answers than messages"
         for message, answer in zip(expected.messages, answers, strict=False):
             check_answer(message, answer, self._limits.max_depth, self._counts)
@@ -139,6 +145,13 @@ class Talk:
             assert given.half_closes or not closed, "the connection is closed without a reason"
             assert len(answers) == len(expected.messages), "messages are not answered"
         return expected.unfinished and not closed
+
+    def _check_refusal(self, answer: bytes) -> None:
+        # Of a message that was not read the id may be unknown.
+        check_answer(b"", answer, self._limits.max_depth, self._counts)
+        fields, _ = read_map(answer, 0, DEEP, {b"error": opaque_item})
+        assert b"error" in fields, "a frame that is too large has a result"
+        self._counts["refused frames"] += 1
 
     def _exchange(self, given: Sending, wanted: int | None) -> tuple[list[bytes], bool]:
         """Send pieces and receive meanwhile, until there are so many answers, or without a number

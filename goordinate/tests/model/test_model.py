@@ -38,7 +38,7 @@ def test_the_job_server_answers_as_the_model(backend: str, number: int) -> None:
     before = Machine.done["steps"]
     run(backend, number, STEPS)
     # A sequence may leave out some, and end early.
-    assert Machine.done["steps"] - before > 0.8 * SEQUENCES * STEPS
+    assert Machine.done["steps"] - before > 0.6 * SEQUENCES * STEPS
 
 
 def test_the_model_has_every_rpc() -> None:

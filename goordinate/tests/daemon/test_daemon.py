@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -297,8 +298,9 @@ class ArchiveSpy:
             self.third_look.set()
         return self._limit
 
-    def archive(self) -> None:
+    def archive(self) -> Iterator[None]:
         self.archived += 1
+        yield
         if self.archived == 1:
             raise RuntimeError("disk on fire")
 

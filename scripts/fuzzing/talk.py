@@ -1,7 +1,8 @@
 """One connection to the server under trial: what is sent, in what way, and what must come back.
 
 Rule: every message in a good frame has its answer, in order, or the connection is closed; it is
-closed if and only if the client ends it or sends what is no frame, or null. No wait is without end.
+closed if and only if the client ends it or sends what is no frame, or null. Before it is closed for
+a frame that is too large, there is an error response. No wait is without end.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from fuzzing.answers import check_answer
 from fuzzing.daemon import WAIT
 from fuzzing.inputs import cut
 from fuzzing.run import Fault, ensure
-from goordinate.cborrpc.errors import FrameError
+from goordinate.cborrpc.decode import loads
+from goordinate.cborrpc.errors import FrameError, FrameTooLarge
 from goordinate.cborrpc.framing import FrameReader, frame
 from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.limits import Limits
@@ -32,10 +34,12 @@ _RESET: Final = struct.pack("ii", 1, 0)
 @dataclass(frozen=True)
 class Expected:
     """What a server makes of a stream: the messages in it, whether it closes the connection after
-    the last one, and whether a frame is left that has begun."""
+    the last one, whether it does so for a frame that is too large, and whether a partial frame is
+    left."""
 
     messages: list[bytes]
     closes: bool
+    too_large: bool
     unfinished: bool
 
 
@@ -43,17 +47,18 @@ def expected_of(stream: bytes, limits: Limits) -> Expected:
     """What is in a stream, as the frame reader sees it."""
     reader = FrameReader(limits)
     messages: list[bytes] = []
-    closes = False
+    closes = too_large = False
     try:
         messages = reader.feed(stream)
         if reader.pending:
             reader.feed(b"")
-    except FrameError:
+    except FrameError as fault:
         closes = True
+        too_large = isinstance(fault, FrameTooLarge)
     if NULL in messages:
         messages = messages[: messages.index(NULL)]
-        closes = True
-    return Expected(messages, closes, not closes and reader.pending > 0)
+        closes, too_large = True, False
+    return Expected(messages, closes, too_large, not closes and reader.pending > 0)
 
 
 class Talk:
@@ -100,6 +105,10 @@ class Talk:
         answers, closed = self._exchange(pieces, pause, half_closes, wanted)
         # Who is so slow may be cut off.
         slow = time.monotonic() - started > self._limits.frame_timeout / 2
+        if expected.too_large and len(answers) > len(expected.messages):
+            self._counts["frames too large"] += 1
+            refusal = loads(answers.pop())
+            ensure(refusal.keys() == {b"id", b"error"}, "a frame that is too large is no error")
         ensure(len(answers) <= len(expected.messages), "there are more answers than messages")
         for message, answer in zip(expected.messages, answers, strict=False):
             check_answer(message, answer, self._limits.max_depth, self._counts)

@@ -87,6 +87,8 @@ class Peer:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            # As on Ethernet: the system acknowledges no less at once.
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         try:
             if source is not None:
                 self.sock.bind((source, 0))

@@ -41,8 +41,14 @@ class DaemonProcess:
         self.host, self.port = serving[1], int(serving[2])
 
     def log(self) -> str:
-        """What it has logged so far."""
+        """What it has logged so far, but for lines of the last moment: they are written later."""
         return self._log.read_text(encoding="utf-8")
+
+    def whole_log(self) -> str:
+        """What it has logged, once it is stopped, which this does."""
+        self.send(signal.SIGTERM)
+        assert self.wait() == 0
+        return self.log()
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
         """The first place in the log where `pattern` matches, once there is one."""

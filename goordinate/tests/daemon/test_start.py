@@ -127,4 +127,4 @@ def test_ways_of_writing_the_local_machine(
     assert daemon.host == shown
     with Client((client, daemon.port)) as connected:
         connected.call("now")
-    assert "WARNING" not in daemon.log()
+    assert "WARNING" not in daemon.whole_log()

@@ -4,6 +4,6 @@ Rule: nothing here waits, does I/O or switches greenlets. So every operation run
 end without another one seeing it half done, and there is no lock.
 """
 
-from goordinate.memory.namespace import MemoryBackend
+from goordinate.memory.backend import MemoryBackend
 
 __all__ = ["MemoryBackend"]

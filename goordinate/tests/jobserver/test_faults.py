@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from goordinate.coordinate import chaining, control, lifecycle, locks
-from goordinate.memory import namespace
+from goordinate.memory import content, namespace
 from goordinate.memory.ended import EndedUnits
 from goordinate.memory.queues import UnitQueues
 from goordinate.memory.units import Units
@@ -32,8 +32,8 @@ FAULTS: list[tuple[Any, str, str, list[Any], bool]] = [
     # Finishing, with chaining into a unit that there is and one that there is not.
     (lifecycle, "updated", "update_work_unit", [b"s", b"held", FINISH], False),
     (lifecycle, "ended", "update_work_unit", [b"s", b"held", FINISH], False),
-    (namespace, "chained_units", "update_work_unit", [b"s", b"held", FINISH], False),
-    (namespace, "inheriting", "update_work_unit", [b"s", b"held", FINISH], False),
+    (content, "chained_units", "update_work_unit", [b"s", b"held", FINISH], False),
+    (content, "inheriting", "update_work_unit", [b"s", b"held", FINISH], False),
     (lifecycle, "added_again", "update_work_unit", [b"s", b"held", FINISH], False),
     (chaining, "read_name", "update_work_unit", [b"s", b"held", FINISH], False),
     # Other updates.
@@ -59,16 +59,16 @@ FAULTS: list[tuple[Any, str, str, list[Any], bool]] = [
     (lifecycle, "released", "count_work_units", [b"s"], True),
     (lifecycle, "remembered", "count_work_units", [b"s"], True),
     # Priorities, deletion, archive.
-    (namespace, "is_number", "prioritize_work_units", [b"s", THREE], False),
+    (content, "is_number", "prioritize_work_units", [b"s", THREE], False),
     (lifecycle, "prioritized", "prioritize_work_units", [b"s", THREE], False),
     (Units, "find", "del_work_units", [b"s", {b"work_unit_keys": [b"a", b"held"]}], False),
     (Units, "in_states", "del_work_units", [b"s", {b"state": 1}], False),
     (Units, "overdue", "archive", [{}], False),
     (EndedUnits, "doomed", "archive", [{}], False),
     # Work specs.
-    (namespace, "change_control", "control_work_spec", [b"s", {b"weight": 7}], False),
-    (namespace, "read_dictionary", "set_work_spec", [{b"name": b"s", b"weight": 7}], False),
-    (namespace, "read_dictionary", "set_work_spec", [{b"name": b"new"}], False),
+    (content, "change_control", "control_work_spec", [b"s", {b"weight": 7}], False),
+    (content, "read_dictionary", "set_work_spec", [{b"name": b"s", b"weight": 7}], False),
+    (content, "read_dictionary", "set_work_spec", [{b"name": b"new"}], False),
     (namespace.MemoryNamespace, "_catch_up", "clear", [], False),
     (namespace.MemoryNamespace, "_spec", "del_work_spec", [b"s"], False),
     # Workers and locks.

@@ -17,7 +17,7 @@ from goordinate.coordinate.journal import WorkerRecord
 from goordinate.coordinate.locks import LockTree
 from goordinate.coordinate.records import STATUS
 from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED, PENDING
-from goordinate.memory import namespace
+from goordinate.memory import content
 from goordinate.memory.namespace import MemoryNamespace
 from goordinate.memory.queues import UnitQueues
 from goordinate.tests.backends import BACKENDS
@@ -113,7 +113,7 @@ def still_held(patch: Patch) -> None:
 
 
 def not_inherited(patch: Patch) -> None:
-    patch.setattr(namespace, "inheriting", lambda units, priority: units)
+    patch.setattr(content, "inheriting", lambda units, priority: units)
 
 
 def not_counted(patch: Patch) -> None:

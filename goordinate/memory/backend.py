@@ -1,0 +1,37 @@
+"""The backend: all namespaces, in memory."""
+
+from __future__ import annotations
+
+from goordinate.coordinate import api
+from goordinate.coordinate.clock import Clock
+from goordinate.coordinate.journal import Journal, NoJournal
+from goordinate.memory.namespace import MemoryNamespace
+
+
+class MemoryBackend(api.Backend):
+    """All namespaces, in memory; what changes is told to `journal`."""
+
+    def __init__(self, clock: Clock, journal: Journal | None = None) -> None:
+        self._clock = clock
+        self._journal = NoJournal() if journal is None else journal
+        self._namespaces: dict[str, MemoryNamespace] = {}
+
+    def namespace(self, name: str) -> MemoryNamespace:
+        namespace = self._namespaces.get(name)
+        if namespace is None or namespace.gone:
+            namespace = MemoryNamespace(name, self._clock, self._journal)
+            self._namespaces[name] = namespace
+        return namespace
+
+    def namespaces(self) -> list[api.Namespace]:
+        return [
+            self._namespaces[name]
+            for name in sorted(self._namespaces)
+            if not self._namespaces[name].gone
+        ]
+
+    def summarize(self) -> list[api.Summary]:
+        return [summary for namespace in self.namespaces() for summary in namespace.summarize()]
+
+    def settle(self) -> None:
+        self._journal.settle()

@@ -19,6 +19,9 @@ from goordinate.tests.daemon.conftest import DEADLINE, ENVIRONMENT, StartDaemon
 SIGNALLED = """
 import os, runpy, signal, sys
 
+# As in a terminal: a job that runs in the background of a script ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "{module}":

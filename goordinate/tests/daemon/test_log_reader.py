@@ -45,13 +45,20 @@ class PipedDaemon:
         # The client gives up rather than wait for a daemon that hangs.
         self.client = Client(("127.0.0.1", int(serving[1])), timeout=DEADLINE, retries=0)
 
-    def rest_of_log(self) -> list[str]:
-        """Stop the daemon, and read what it had still to log."""
+    def rest_of_log(self, until: str) -> list[str]:
+        """What it has still to log: read until a line has `until` in it, then stop the daemon."""
         lines: list[str] = []
-        reader = threading.Thread(
-            target=lambda: lines.extend(self.log.read().decode().splitlines()), daemon=True
-        )
+        seen = threading.Event()
+
+        def read() -> None:
+            for line in self.log:
+                lines.append(line.decode().rstrip("\n"))
+                if until in lines[-1]:
+                    seen.set()
+
+        reader = threading.Thread(target=read, daemon=True)
         reader.start()
+        assert seen.wait(DEADLINE)
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(DEADLINE) == 0
         reader.join(DEADLINE)
@@ -79,7 +86,7 @@ def test_a_log_that_is_read_late_has_every_line(piped: PipedDaemon) -> None:
     for number in range(calls):
         piped.client.call("count_work_units", b"n%d" % number)
     assert piped.client.call("server_stats")[b"log_lines_dropped"] == 0
-    lines = piped.rest_of_log()
+    lines = piped.rest_of_log(until="'server_stats'")
     assert said(lines) == list(range(calls))
     assert lines[-1].endswith(" INFO goordinate.daemon: stopped")
 
@@ -91,7 +98,7 @@ def test_lines_that_nobody_reads_are_dropped_and_counted(piped: PipedDaemon) -> 
         piped.client.call("count_work_units", b"n%d" % number + b"x" * size)
     dropped = piped.client.call("server_stats")[b"log_lines_dropped"]
     assert dropped > calls / 4
-    lines = piped.rest_of_log()
+    lines = piped.rest_of_log(until=" lines dropped: ")
     told = [number for number, line in enumerate(lines) if " lines dropped: " in line]
     assert told
     counted = sum(int(re.findall(r"(\d+) lines dropped", lines[number])[0]) for number in told)

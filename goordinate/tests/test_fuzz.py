@@ -47,7 +47,9 @@ pytestmark = pytest.mark.once
 SECONDS = 60.0
 """In which a planted fault is found; mostly it takes less than two."""
 
-few = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(
+    max_examples=200, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +142,10 @@ def test_a_fault_that_needs_two_inputs_is_shown_by_two(monkeypatch: pytest.Monke
     found = find(Codec())
     assert str(found.fault).startswith("an internal error: ")
     assert found.again
-    assert len(found.shown_by) == 2
+    assert b"set_work_spec" in found.shown_by[0]
+    assert b"clear" in found.shown_by[-1]
+    # Hypothesis may keep a request that is not needed.
+    assert 2 <= len(found.shown_by) <= 4
 
 
 def test_only_the_inputs_of_the_run_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,8 +424,9 @@ def served(folder: Path, planted: str) -> Served:
 
 def test_a_daemon_without_faults_is_served(tmp_path: Path) -> None:
     target = served(tmp_path, "")
-    assert run(target, 2.0, 1) is None
-    assert target.counts["good clients served"] == target.counts["inputs"] > 20
+    few(given(target.inputs)(target.attempt))()
+    target.settle()
+    assert target.counts["good clients served"] == target.counts["inputs"] > 100
     assert target.counts["frames_malformed"] > 0
 
 

@@ -47,7 +47,7 @@ class Checkout:
         self.root = folder / "a checkout"
         self._notes = folder / "notes"
         self._pythons = folder / "pythons"
-        shutil.copytree(ROOT / "scripts", self.root / "scripts", symlinks=True)
+        shutil.copytree(ROOT / "scripts", self.root / "scripts")
         (self.root / "vendor_tests").mkdir()
         shutil.copy(ROOT / "vendor_tests" / "run.py", self.root / "vendor_tests")
         shutil.copy(ROOT / "pyproject.toml", self.root)

@@ -221,6 +221,7 @@ messages = any_of(
     (3, requests()),
     (1, batches()),
     (2, items),
+    (1, items.flatmap(nested)),
     (2, damaged(items)),
     (2, damaged(requests())),
 ).map(lambda message: message[:LONGEST])

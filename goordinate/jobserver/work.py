@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
-from functools import partial
+from collections.abc import Generator
+from typing import Any
 
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.requests import Method, Parameter
@@ -63,29 +63,24 @@ class WorkCalls:
                 printable(worker_id), lease, DEFAULT_LEASE,
             )  # fmt: skip
             lease = DEFAULT_LEASE
-        request = partial(
-            self._namespace.request_work,
-            worker_id,
-            count=count,
-            lease=lease,
-            work_specs=options.get(b"work_spec_names"),
-            runtimes=options.get(b"runtimes") or NO_RUNTIME,
-        )
-        handout = request()
+        asked: dict[str, Any] = {
+            "count": count,
+            "lease": lease,
+            "work_specs": options.get(b"work_spec_names"),
+            "runtimes": options.get(b"runtimes") or NO_RUNTIME,
+        }
+        handout = self._namespace.request_work(worker_id, **asked)
         if handout is not None and not handout.units:
-            return _asked_again(request, count)
+            return self._ask_again(worker_id, asked)
         return _answer(handout, count)
 
-
-def _asked_again(
-    request: Callable[[], Handout | None], count: int
-) -> Generator[None, None, object]:
-    """The answer when a request has something to give, or nothing; others have turns meanwhile."""
-    while True:
-        yield
-        handout = request()
-        if handout is None or handout.units:
-            return _answer(handout, count)
+    def _ask_again(self, worker_id: Name, asked: dict[str, Any]) -> Generator[None, None, object]:
+        """The answer when there is something to give, or nothing; others have turns meanwhile."""
+        while True:
+            yield
+            handout = self._namespace.request_work(worker_id, **asked)
+            if handout is None or handout.units:
+                return _answer(handout, asked["count"])
 
 
 def _answer(handout: Handout | None, count: int) -> object:

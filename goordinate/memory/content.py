@@ -13,7 +13,13 @@ from dataclasses import replace
 from goordinate.coordinate import api, lifecycle
 from goordinate.coordinate.chaining import chained_units, inheriting
 from goordinate.coordinate.control import Control, SpecRecord, change_control, read_dictionary
-from goordinate.coordinate.errors import BadOutput, BadPriority, ChangedName, NoSuchWorkSpec
+from goordinate.coordinate.errors import (
+    BadOutput,
+    BadPriority,
+    ChangedName,
+    NoSuchWorkSpec,
+    NoSuchWorkUnit,
+)
 from goordinate.coordinate.journal import Change, SpecChange, UnitChanges
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.coordinate.new_units import NewWorkUnit
@@ -221,7 +227,10 @@ class ContentCalls(PeopleCalls):
     ) -> None:
         now = self._catch_up()
         spec, key = self._spec(work_spec), identity(name)
-        before = self._unit(spec, name)
+        stored = spec.units.stored.get(key)
+        if stored is None:
+            raise NoSuchWorkUnit(name)
+        before = expand(stored)
         if worker is not None:
             worker = self._workers.name_of(worker)
         end = None if lease is None else now + lease

@@ -14,7 +14,6 @@ from goordinate.coordinate.records import (
     NUMBER,
     OWN,
     PRIORITY,
-    STARTED,
     STATUS,
     WHEN,
     WORKER,
@@ -141,20 +140,22 @@ class Units:
 
     def _stop_waiting(self, key: bytes, record: Record) -> None:
         """A pending or delayed unit leaves its state."""
-        when, worker = record[WHEN], record[WORKER]
+        _, _, _, when, worker, started, _, _, _, number = record
+        place = (self._spec, key)
         if when is not None:
-            self._deadlines.discard((self._spec, key), when)
-        if worker is not None and record[STARTED] is not None:
-            self._workers.release(worker, (self._spec, key), record[NUMBER])
+            self._deadlines.discard(place, when)
+        if worker is not None and started is not None:
+            self._workers.release(worker, place, number)
 
     def _enter(self, key: bytes, record: Record) -> None:
-        status, when, worker, number = record[STATUS], record[WHEN], record[WORKER], record[NUMBER]
-        self.queues.add(key, status, record[PRIORITY])
+        _, status, priority, when, worker, _, _, _, _, number = record
+        self.queues.add(key, status, priority)
         if status in (PENDING, DELAYED):
+            place = (self._spec, key)
             if when is not None:
-                self._deadlines.add((self._spec, key), when)
+                self._deadlines.add(place, when)
             if worker is not None:
-                self._workers.hold(worker, (self._spec, key))
+                self._workers.hold(worker, place)
             if number > self.highest_number:
                 self.highest_number = number
         elif status != AVAILABLE and when is not None:

@@ -1,7 +1,7 @@
 """Work spec dictionary -> control values -> what the spec may give now.
 
 All that the server takes from a dictionary is in the tables here. Every other key is the client's
-own. A value of the wrong type is an error that names the key.
+own. A value of the wrong type or out of range is an error that names the key.
 """
 
 from __future__ import annotations
@@ -148,8 +148,18 @@ def _whole(value: object) -> int:
     return int(_finite(value, "an integer"))
 
 
-def _optional_whole(value: object) -> int | None:
-    return None if value is None else _whole(value)
+def _limit(value: object) -> int | None:
+    """A limit on a number of things; None: there is none."""
+    if value is None:
+        return None
+    expected = "an integer, 0 or more"
+    try:
+        limit = _whole(value)
+    except _Wrong:
+        raise _Wrong(expected) from None
+    if limit < 0:
+        raise _Wrong(expected)
+    return limit
 
 
 def _weight(value: object) -> int:
@@ -197,9 +207,9 @@ def _status(value: object) -> int:
 DICTIONARY_KEYS: dict[bytes, tuple[str, Callable[[object], object]]] = {
     b"continuous": ("continuous", _truth),
     b"interval": ("interval", _seconds),
-    b"max_running": ("max_running", _optional_whole),
-    b"max_getwork": ("max_getwork", _optional_whole),
-    b"max_retries": ("max_retries", _optional_whole),
+    b"max_running": ("max_running", _limit),
+    b"max_getwork": ("max_getwork", _limit),
+    b"max_retries": ("max_retries", _limit),
     b"then": ("then", _next_spec),
     b"then_preempts": ("then_preempts", _truth),
     b"priority": ("priority", _number),
@@ -214,9 +224,9 @@ CHANGEABLE: dict[str, Callable[[object], object]] = {
     "status": _status,
     "continuous": _truth,
     "interval": _seconds,
-    "max_running": _optional_whole,
-    "max_getwork": _optional_whole,
-    "max_retries": _optional_whole,
+    "max_running": _limit,
+    "max_getwork": _limit,
+    "max_retries": _limit,
     "weight": _weight,
     "priority": _number,
 }

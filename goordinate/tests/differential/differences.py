@@ -112,6 +112,13 @@ WORK_SPECS = [
         REFUSED,
     ),
     Difference(
+        "a limit is not negative",
+        [],
+        ("set_work_spec", [{b"name": b"s", b"max_running": -1}]),
+        DONE,
+        REFUSED,
+    ),
+    Difference(
         "a weight is at least 1",
         [spec(b"s", weight=0)],
         ("get_work_spec_meta", [b"s"]),

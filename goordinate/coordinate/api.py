@@ -48,7 +48,7 @@ class SpecPage(NamedTuple):
 
     #: Names and dictionaries (CBOR).
     specs: list[tuple[Name, bytes]]
-    #: The name that comes next; None: these were the last.
+    #: The name that comes next; None: these were the last, or none were asked for.
     following: Name | None
 
 
@@ -302,8 +302,8 @@ class Namespace(ABC):
     ) -> None:
         """Act on a unit, whoever asks (RPC update_work_unit; the table is `lifecycle.STEPS`).
 
-        `data` changes the unit's own data for good. `lease` is seconds from now. Raises
-        NoSuchWorkUnit.
+        `data` changes the unit's own data for good. `lease` is seconds from now; below 0, in place
+        of a lease, the unit is given back. Raises NoSuchWorkUnit.
         """
 
     @abstractmethod

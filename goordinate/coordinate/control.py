@@ -72,31 +72,42 @@ class SpecRecord:
     #: The dictionary, as it came (CBOR).
     data: bytes
     control: Control
-    #: When the next unit may be made up (moment of the backend's clock); only if continuous.
-    next_made_up: float = 0.0
+    #: When the last unit was made up (moment of the backend's clock); None: none was.
+    made_up: float | None = None
     #: (state, number of archived units in that state), no zeros.
     archived: tuple[tuple[int, int], ...] = ()
 
 
-def offer(
-    control: Control, next_made_up: float, head: float | None, pending: int, now: float
-) -> Offer | None:
+def offer(record: SpecRecord, head: float | None, pending: int, now: float) -> Offer | None:
     """What a spec offers: `head` is the priority of the unit that runs next (None: no unit is
     available). None: nothing."""
+    control = record.control
     if control.status == PAUSED:
         return None
     if control.max_running is not None and pending >= control.max_running:
         return None
     if head is not None:
         return True, head, pending
-    if makes_up(control, next_made_up, now):
+    if makes_up(record, now):
         return False, 0, pending
     return None
 
 
-def makes_up(control: Control, next_made_up: float, now: float) -> bool:
+def next_made_up(record: SpecRecord) -> float | None:
+    """When the next unit may be made up: the interval counts from the last one, whenever it was
+    set. None: at any time."""
+    interval = record.control.interval
+    if record.made_up is None or interval is None:
+        return None
+    return record.made_up + interval
+
+
+def makes_up(record: SpecRecord, now: float) -> bool:
     """Whether a spec without available units makes one up now."""
-    return control.continuous and next_made_up <= now
+    if not record.control.continuous:
+        return False
+    when = next_made_up(record)
+    return when is None or when <= now
 
 
 def how_many(control: Control, wanted: int, pending: int, available: int) -> int:
@@ -106,14 +117,6 @@ def how_many(control: Control, wanted: int, pending: int, available: int) -> int
     if control.max_running is not None:
         wanted = min(wanted, control.max_running - pending)
     return min(wanted, available)
-
-
-def after_made_up(record: SpecRecord, now: float) -> SpecRecord:
-    """The spec when a unit has been made up: the next one waits for the interval."""
-    interval = record.control.interval
-    if interval is None or interval <= 0:
-        return record
-    return replace(record, next_made_up=now + interval)
 
 
 class Unread:

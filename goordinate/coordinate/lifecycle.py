@@ -299,8 +299,12 @@ def updated(
 ) -> tuple[Record, str]:
     """The unit after update_work_unit, and what of `UPDATES` was done.
 
-    `end` is that of the lease asked for. What stays as it is stays the same object.
+    `end` is that of the lease asked for; one before `now` gives back a unit that is pending or is
+    to be. What stays as it is stays the same object.
     """
+    asked_pending = status == PENDING or (status is None and record[STATUS] == PENDING)
+    if asked_pending and end is not None and end < now:
+        status = AVAILABLE
     if data is not None:
         _, now_in, priority, when, holder, started, _, past, lapses, number = record
         entry = with_data(record[ENTRY], key, data)

@@ -27,7 +27,6 @@ from goordinate.jobserver.options import (
     names,
     number,
     options,
-    seconds,
     states,
     whole,
 )
@@ -235,4 +234,4 @@ LIST_OPTIONS = options(work_unit_keys=names, state=states, start=hashable, limit
 PRIORITIZE_OPTIONS = options(work_unit_keys=names, priority=number, adjustment=number)
 DELETE_OPTIONS = options(all=hashable, work_unit_keys=names, state=integer)
 ARCHIVE_OPTIONS = options(work_spec_names=names)
-UPDATE_OPTIONS = options(status=_state, lease_time=seconds, data=opaque_item, worker_id=name)
+UPDATE_OPTIONS = options(status=_state, lease_time=number, data=opaque_item, worker_id=name)

@@ -70,6 +70,8 @@ class ContentCalls(PeopleCalls):
     def list_work_specs(self, start: Name | None = None, limit: int | None = None) -> api.SpecPage:
         self._catch_up()
         page: list[tuple[Name, bytes]] = []
+        if limit is not None and limit <= 0:
+            return api.SpecPage(page, None)
         for key in self._specs.irange(None if start is None else identity(start)):
             record = self._specs[key].record
             if limit is not None and len(page) >= limit:

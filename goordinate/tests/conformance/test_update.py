@@ -301,3 +301,28 @@ def test_a_finished_unit_is_never_failed_by_a_late_worker(
     before = state(spec.work_unit(b"unit"))
     spec.update_work_unit(b"unit", status=FAILED, worker=b"slow")
     assert state(spec.work_unit(b"unit")) == before
+
+
+class TestLeaseBelow0:
+    """By which a worker gives a unit back."""
+
+    @pytest.mark.parametrize("status", [None, PENDING])
+    def test_the_unit_is_available_and_no_lease_ran_out(
+        self, namespace: Queue, status: int | None
+    ) -> None:
+        unit = add_one(define(namespace, b"spec", max_retries=1), b"unit")
+        for _ in range(3):
+            attempt = take(namespace)
+            unit.work_spec.update_work_unit(b"unit", status=status, lease=-1.0, worker=b"other")
+            assert unit.status == AVAILABLE
+            assert attempt.status == RETRYABLE
+
+    @pytest.mark.parametrize("ends_as", [FINISHED, FAILED])
+    def test_of_a_unit_that_has_ended(self, namespace: Queue, ends_as: int) -> None:
+        unit = add_one(define(namespace, b"spec"), b"unit")
+        unit.work_spec.update_work_unit(b"unit", status=ends_as)
+        before = state(unit)
+        unit.work_spec.update_work_unit(b"unit", lease=-1.0)
+        assert state(unit) == before
+        unit.work_spec.update_work_unit(b"unit", status=PENDING, lease=-1.0)
+        assert unit.status == AVAILABLE

@@ -95,7 +95,7 @@ WORK_SPECS = [
         [spec(b"a"), spec(b"b")],
         ("list_work_specs", [{b"limit": 0}]),
         ([{b"name": b"a"}], b"b"),
-        ([], b"a"),
+        ([], None),
     ),
     Difference(
         "a work spec needs a name that is a string with something in it",
@@ -278,8 +278,8 @@ UPDATES = [
     ),
     Difference(
         "a length of time is not negative",
-        [*UNIT, update(b"s", b"a", status=PENDING, lease_time=100)],
-        update(b"s", b"a", lease_time=-1),
+        [],
+        ("set_work_spec", [{b"name": b"s", b"interval": -1}]),
         DONE,
         REFUSED,
     ),

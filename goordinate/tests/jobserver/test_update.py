@@ -59,6 +59,22 @@ def test_a_lease_time_of_no_seconds(rpc: Rpc) -> None:
     assert rpc.status(b"s", b"k") == shows(AVAILABLE)
 
 
+@pytest.mark.parametrize("status", [None, PENDING])
+@pytest.mark.parametrize("lease", [-1, -0.25, b"-300", -(10**300)])
+def test_a_lease_time_below_0_gives_back(rpc: Rpc, lease: object, status: int | None) -> None:
+    rpc.update(b"s", b"k", lease_time=lease, status=status, data={b"n": 2})
+    assert rpc.status(b"s", b"k") == shows(AVAILABLE)
+    rpc.expect(((b"s", b"k", {b"n": 2}), None), "get_work", b"v", {})
+
+
+@pytest.mark.parametrize("status", [AVAILABLE, FINISHED, FAILED])
+def test_a_lease_time_below_0_beside_another_state(rpc: Rpc, status: int) -> None:
+    rpc.update(b"s", b"k", lease_time=-1, status=status)
+    assert rpc.state(b"s", b"k") == status
+    rpc.update(b"s", b"k", lease_time=-1)
+    assert rpc.state(b"s", b"k") == status
+
+
 def test_pending_without_a_lease(rpc: Rpc) -> None:
     rpc.add(b"s", b"free")
     rpc.update(b"s", b"free", status=PENDING)

@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
+from goordinate.coordinate.control import next_made_up
 from goordinate.coordinate.handles import Worker as Handle
 from goordinate.coordinate.lifecycle import ATTEMPTS_KEPT
 from goordinate.coordinate.names import identity
@@ -62,8 +63,9 @@ class Machine(Operations):
                 record = expand(stored)
                 if record[1] in (PENDING, DELAYED) and record[3] is not None:
                     expected[spec.identity, key] = record[3]
-            if spec.record.next_made_up > self.clock.time:
-                expected[spec.identity, None] = spec.record.next_made_up
+            made_next = next_made_up(spec.record)
+            if made_next is not None and made_next > self.clock.time:
+                expected[spec.identity, None] = made_next
         for key, worker in self.inside._workers._live.items():
             expected[None, key] = worker.record.expiration
         deadlines = self.inside._deadlines

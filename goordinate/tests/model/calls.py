@@ -150,7 +150,7 @@ paths = listed(some(PATHS), 2)
 lockers = either("w", "l")
 
 BESIDE_STATUS: dict[str, SearchStrategy[Any]] = {
-    "lease_time": leases | some([0, 0.25, 86_400.5, b"60", None]),
+    "lease_time": leases | some([0, 0.25, -1, b"-5", 86_400.5, b"60", None]),
     "data": data,
     "worker_id": workers | st.none(),
 }

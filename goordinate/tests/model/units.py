@@ -114,7 +114,10 @@ class UnitRules(World):
         end = None
         if lease is not None:
             end = self.time + (number(lease) if number(lease) <= MAX_LEASE else DEFAULT_LEASE)
-        if status is None:
+        if end is not None and end < self.time and status in (None, PENDING):
+            if status == PENDING or unit.status == PENDING:
+                self._give_back(unit)
+        elif status is None:
             self._renew(unit, end, None)
         elif status == AVAILABLE:
             self._give_back(unit)

@@ -104,7 +104,7 @@ class WorkRules(World):
         assert abs(float(key) - self.time - self.shift) < KEY_TOLERANCE, f"{key!r} is not the time"
         assert key not in spec.units, f"{key!r} was made before"
         spec.units[key] = Unit(key, {}, priority=-1)
-        spec.next_made = self.time + (spec.control.interval or 0)
+        spec.made = self.time
         return key
 
 

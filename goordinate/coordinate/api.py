@@ -299,11 +299,15 @@ class Namespace(ABC):
         lease: float | None = None,
         data: bytes | None = None,
         worker: Name | None = None,
+        holder: Name | None = None,
+        delay: float = 0.0,
     ) -> None:
         """Act on a unit, whoever asks (RPC update_work_unit; the table is `lifecycle.STEPS`).
 
         `data` changes the unit's own data for good. `lease` is seconds from now; below 0, in place
-        of a lease, the unit is given back. Raises NoSuchWorkUnit.
+        of a lease, the unit is given back. A unit that is to be available is delayed for `delay`
+        seconds from now. Raises NoSuchWorkUnit, and HeldByAnother if the unit is pending with
+        another worker than `holder` (None: whoever has it).
         """
 
     @abstractmethod

@@ -13,7 +13,13 @@ from dataclasses import replace
 from goordinate.coordinate import api, lifecycle
 from goordinate.coordinate.chaining import chained_units, inheriting
 from goordinate.coordinate.control import Control, SpecRecord, change_control, read_dictionary
-from goordinate.coordinate.errors import BadOutput, BadPriority, ChangedName, NoSuchWorkSpec
+from goordinate.coordinate.errors import (
+    BadOutput,
+    BadPriority,
+    ChangedName,
+    HeldByAnother,
+    NoSuchWorkSpec,
+)
 from goordinate.coordinate.journal import Change, SpecChange, UnitChanges
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.coordinate.new_units import NewWorkUnit
@@ -220,15 +226,20 @@ class ContentCalls(PeopleCalls):
         lease: float | None = None,
         data: bytes | None = None,
         worker: Name | None = None,
+        holder: Name | None = None,
+        delay: float = 0.0,
     ) -> None:
         now = self._catch_up()
         spec, key = self._spec(work_spec), identity(name)
         before = self._unit(spec, name)
+        other = None if holder is None else lifecycle.held_by_another(before, holder)
+        if other is not None:
+            raise HeldByAnother(name, other)
         if worker is not None:
             worker = self._workers.name_of(worker)
         end = None if lease is None else now + lease
         record, effect = lifecycle.updated(
-            before, key, status, end, data, worker, now, spec.units.last_number
+            before, key, status, end, data, worker, now, spec.units.last_number, delay
         )
         if effect == lifecycle.FINISH and spec.then is not None:
             self.make(self._finished(spec, key, record, now, inherit=True, drafted={}))

@@ -358,6 +358,13 @@ WORKERS = [
 ]
 
 WIRE = [
+    Difference(
+        "options of ours are unknown to the original",
+        [*UNIT, get_work()],
+        update(b"s", b"a", status=FINISHED, holder=b"v"),
+        DONE,
+        (False, A_MESSAGE),
+    ),
     Difference("locks, from Go", [], ("lock", [b"w", 5, [[b"a"]]]), REFUSED, DONE),
     Difference("only the RPCs can be called", [], ("maybe_periodic_snapshot", []), False, REFUSED),
 ]

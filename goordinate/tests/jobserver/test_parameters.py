@@ -139,6 +139,8 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("update_work_unit", "work_unit_key", None): NAMES,
     ("update_work_unit", "options", None): OPTION_MAPS,
     ("update_work_unit", "options", "lease_time"): NUMBERS,
+    ("update_work_unit", "options", "delay"): TIMES,
+    ("update_work_unit", "options", "holder"): ("string", [5, [b"w"]]),
     ("update_work_unit", "options", "status"): (
         "expected",
         [b"4", 4.0, [4], True, 0, 2, 6, 7, -1, 10**400],

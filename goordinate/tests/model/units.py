@@ -68,7 +68,7 @@ class UnitRules(World):
         states = STATES if state is None else state if isinstance(state, list | tuple) else [state]
         lowest = key_of(start) if isinstance(start, bytes | str) else b""
         page = [key for key in spec.in_states(states) if key >= lowest]
-        if state is not None:
+        if state is not None and not given.get(b"by_key"):
             page.sort(key=lambda key: -spec.units[key].priority)
         page = page[: max(0, 1000 if limit is None else whole(limit))]
         return [(spec.units[key].name, spec.units[key].data) for key in page], None
@@ -108,6 +108,12 @@ class UnitRules(World):
         if spec is None or (status is None and lease is None) or key_of(key) not in spec.units:
             return False, MESSAGE
         unit = spec.units[key_of(key)]
+        delay, holder = number(given.get(b"delay") or 0), given.get(b"holder")
+        taken = unit.status == PENDING and unit.worker is not None
+        if (delay and status != AVAILABLE) or (
+            taken and holder is not None and unit.worker != key_of(holder)
+        ):
+            return False, MESSAGE
         if given.get(b"data") is not None:
             unit.data = given[b"data"]
         worker = given.get(b"worker_id")
@@ -121,6 +127,7 @@ class UnitRules(World):
             self._renew(unit, end, None)
         elif status == AVAILABLE:
             self._give_back(unit)
+            unit.not_before = self.time + delay if delay else unit.not_before
         elif status == PENDING:
             self._hold(unit, end, worker)
         else:

@@ -17,7 +17,15 @@ from goordinate.coordinate.handles import Worker as Handle
 from goordinate.coordinate.lifecycle import ATTEMPTS_KEPT
 from goordinate.coordinate.names import identity
 from goordinate.coordinate.records import compact, expand
-from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, UNIT_STATES
+from goordinate.coordinate.states import (
+    AVAILABLE,
+    DELAYED,
+    EXPIRED,
+    FAILED,
+    FINISHED,
+    PENDING,
+    UNIT_STATES,
+)
 from goordinate.memory.workers import WORKER_ATTEMPTS_KEPT, Worker
 from goordinate.tests.memory.operations import Operations
 
@@ -113,6 +121,27 @@ class Machine(Operations):
         assert (name in workers._inactive) is not (live or bool(known.held))
         parent = worker.parent
         assert live <= (parent is None or worker in parent.children())
+
+    @invariant()
+    def a_lapse_is_kept_of_what_nobody_has_had_since(self) -> None:
+        kept = {
+            place: (identity(worker.name), end)
+            for worker in self.inside._workers._known.values()
+            for place, end in worker.lapsed.items()
+        }
+        assert {worker for worker, _ in kept.values()} <= self.inside._workers._live.keys()
+        for (spec_id, key), (worker, end) in kept.items():
+            spec = self.inside._specs[spec_id]
+            assert identity(spec.units._lapsed[key]) == worker
+            record = expand(spec.units.stored[key])
+            past_worker, _, past_end, status, _, _ = record[7][-1]
+            assert (record[1], status) == (AVAILABLE, EXPIRED)
+            assert past_worker is not None
+            assert identity(past_worker) == worker
+            assert past_end is not None
+            assert end <= past_end <= self.clock.time
+        for spec in self.specs():
+            assert spec.units._lapsed.keys() <= spec.units.stored.keys()
 
     @invariant()
     def children_are_live_and_know_their_parent(self) -> None:

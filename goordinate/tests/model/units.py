@@ -96,6 +96,7 @@ class UnitRules(World):
             return False, MESSAGE
         priority, adjustment = given.get(b"priority"), given.get(b"adjustment")
         for unit in [spec.units[key_of(key)] for key in keys if key_of(key) in spec.units]:
+            unit.lapsed = None
             if priority is not None:
                 unit.priority = number(priority)
             elif adjustment is not None:
@@ -115,7 +116,7 @@ class UnitRules(World):
         ):
             return False, MESSAGE
         if given.get(b"data") is not None:
-            unit.data = given[b"data"]
+            unit.data, unit.lapsed = given[b"data"], None
         worker = given.get(b"worker_id")
         end = None
         if lease is not None:
@@ -127,7 +128,8 @@ class UnitRules(World):
             self._renew(unit, end, None)
         elif status == AVAILABLE:
             self._give_back(unit)
-            unit.not_before = self.time + delay if delay else unit.not_before
+            if delay:
+                unit.not_before, unit.lapsed = self.time + delay, None
         elif status == PENDING:
             self._hold(unit, end, worker)
         else:
@@ -152,11 +154,12 @@ class UnitRules(World):
             # Of a unit that has ended, the time of its end becomes that of the lease if no other
             # is given: one that is over already.
             unit.status, unit.when = PENDING, unit.when if end is None else end
+            unit.lapsed = None
 
     def _end(self, spec: Spec, unit: Unit, status: int) -> None:
         if unit.status in (status, FINISHED):
             return  # a success is never undone by a late failure
-        unit.status, unit.when = status, self.time
+        unit.status, unit.when, unit.lapsed = status, self.time, None
         following = self.specs.get(spec.control.then or b"")
         if status == FINISHED and following is not None:
             try:

@@ -63,6 +63,7 @@ class WorkRules(World):
             out = []
             for key in picked:
                 unit = spec.units[key]
+                unit.lapsed = None
                 if _worn(spec, unit):
                     self._give_up(unit)
                 else:

@@ -40,6 +40,8 @@ class Unit:
     not_before: float = 0
     #: Leases that ran out.
     lapses: int = 0
+    #: The worker whose lease ran out, and when, if it has lived since and the unit is as it was.
+    lapsed: tuple[bytes, float] | None = None
 
     def free(self, lapses: int) -> None:
         """Make it available, without worker and lease."""
@@ -149,8 +151,13 @@ class World:
         for spec in self.specs.values():
             for unit in spec.units.values():
                 if unit.status == PENDING and unit.when is not None and unit.when <= self.time:
+                    unit.lapsed = None if unit.worker is None else (unit.worker, unit.when)
                     unit.free(unit.lapses + 1)
         self.workers = {key: one for key, one in self.workers.items() if one.ends > self.time}
+        for spec in self.specs.values():
+            for unit in spec.units.values():
+                if unit.lapsed and unit.lapsed[0] not in self.workers:
+                    unit.lapsed = None
         self.locks = {path: lock for path, lock in self.locks.items() if lock.ends > self.time}
 
     def ends(self) -> list[float]:

@@ -12,7 +12,8 @@
 - Times are Unix times and durations seconds, as floats; these and priorities are finite, which
   callers see to. Leases, delays and intervals run their length whatever is done to the wall clock;
   the times that go out are by the wall clock as it is set now (see `clock`).
-- A lease that has run out has run out: no answer given after that moment shows it as held.
+- A lease that has run out has run out: no answer given after that moment shows it as held
+  (`held_by_children` tells of it, with its end).
 - A call on a namespace that was destroyed raises Gone; one on a work spec that does not exist
   raises NoSuchWorkSpec. The docstrings below tell of other errors.
 """
@@ -48,7 +49,7 @@ class SpecPage(NamedTuple):
 
     #: Names and dictionaries (CBOR).
     specs: list[tuple[Name, bytes]]
-    #: The name that comes next; None: these were the last.
+    #: The name that comes next; None: these were the last, or none were asked for.
     following: Name | None
 
 
@@ -169,10 +170,12 @@ class WorkerCounts(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A unit that a worker holds."""
+    """A unit that a worker holds, or held until its lease ran out: then nobody has it since."""
 
     work_spec: Name
     unit: UnitState
+    #: When the lease ends, or ended; None: without a lease.
+    expires: float | None
 
 
 class Namespace(ABC):
@@ -299,11 +302,15 @@ class Namespace(ABC):
         lease: float | None = None,
         data: bytes | None = None,
         worker: Name | None = None,
+        holder: Name | None = None,
+        delay: float = 0.0,
     ) -> None:
         """Act on a unit, whoever asks (RPC update_work_unit; the table is `lifecycle.STEPS`).
 
-        `data` changes the unit's own data for good. `lease` is seconds from now. Raises
-        NoSuchWorkUnit.
+        `data` changes the unit's own data for good. `lease` is seconds from now; below 0, in place
+        of a lease, the unit is given back. A unit that is to be available is delayed for `delay`
+        seconds from now. Raises NoSuchWorkUnit, and HeldByAnother if the unit is pending with
+        another worker than `holder` (None: whoever has it).
         """
 
     @abstractmethod
@@ -392,7 +399,11 @@ class Namespace(ABC):
 
     @abstractmethod
     def held_by_children(self, parent: Name) -> list[tuple[Name, list[Held]]]:
-        """The live children of a worker, and what each holds."""
+        """The live children of a worker, and what each holds.
+
+        With it come, last, the units whose leases ran out while the child lived, until they are
+        handed out, changed or deleted: the child may still be at work on them.
+        """
 
     @abstractmethod
     def worker_attempts(self, name: Name) -> list[AttemptState]:

@@ -1,7 +1,7 @@
 """Work spec dictionary -> control values -> what the spec may give now.
 
 All that the server takes from a dictionary is in the tables here. Every other key is the client's
-own. A value of the wrong type is an error that names the key.
+own. A value of the wrong type or out of range is an error that names the key.
 """
 
 from __future__ import annotations
@@ -72,31 +72,42 @@ class SpecRecord:
     #: The dictionary, as it came (CBOR).
     data: bytes
     control: Control
-    #: When the next unit may be made up (moment of the backend's clock); only if continuous.
-    next_made_up: float = 0.0
+    #: When the last unit was made up (moment of the backend's clock); None: none was.
+    made_up: float | None = None
     #: (state, number of archived units in that state), no zeros.
     archived: tuple[tuple[int, int], ...] = ()
 
 
-def offer(
-    control: Control, next_made_up: float, head: float | None, pending: int, now: float
-) -> Offer | None:
+def offer(record: SpecRecord, head: float | None, pending: int, now: float) -> Offer | None:
     """What a spec offers: `head` is the priority of the unit that runs next (None: no unit is
     available). None: nothing."""
+    control = record.control
     if control.status == PAUSED:
         return None
     if control.max_running is not None and pending >= control.max_running:
         return None
     if head is not None:
         return True, head, pending
-    if makes_up(control, next_made_up, now):
+    if makes_up(record, now):
         return False, 0, pending
     return None
 
 
-def makes_up(control: Control, next_made_up: float, now: float) -> bool:
+def next_made_up(record: SpecRecord) -> float | None:
+    """When the next unit may be made up: the interval counts from the last one, whenever it was
+    set. None: at any time."""
+    interval = record.control.interval
+    if record.made_up is None or interval is None:
+        return None
+    return record.made_up + interval
+
+
+def makes_up(record: SpecRecord, now: float) -> bool:
     """Whether a spec without available units makes one up now."""
-    return control.continuous and next_made_up <= now
+    if not record.control.continuous:
+        return False
+    when = next_made_up(record)
+    return when is None or when <= now
 
 
 def how_many(control: Control, wanted: int, pending: int, available: int) -> int:
@@ -106,14 +117,6 @@ def how_many(control: Control, wanted: int, pending: int, available: int) -> int
     if control.max_running is not None:
         wanted = min(wanted, control.max_running - pending)
     return min(wanted, available)
-
-
-def after_made_up(record: SpecRecord, now: float) -> SpecRecord:
-    """The spec when a unit has been made up: the next one waits for the interval."""
-    interval = record.control.interval
-    if interval is None or interval <= 0:
-        return record
-    return replace(record, next_made_up=now + interval)
 
 
 class Unread:
@@ -148,8 +151,18 @@ def _whole(value: object) -> int:
     return int(_finite(value, "an integer"))
 
 
-def _optional_whole(value: object) -> int | None:
-    return None if value is None else _whole(value)
+def _limit(value: object) -> int | None:
+    """A limit on a number of things; None: there is none."""
+    if value is None:
+        return None
+    expected = "an integer, 0 or more"
+    try:
+        limit = _whole(value)
+    except _Wrong:
+        raise _Wrong(expected) from None
+    if limit < 0:
+        raise _Wrong(expected)
+    return limit
 
 
 def _weight(value: object) -> int:
@@ -197,9 +210,9 @@ def _status(value: object) -> int:
 DICTIONARY_KEYS: dict[bytes, tuple[str, Callable[[object], object]]] = {
     b"continuous": ("continuous", _truth),
     b"interval": ("interval", _seconds),
-    b"max_running": ("max_running", _optional_whole),
-    b"max_getwork": ("max_getwork", _optional_whole),
-    b"max_retries": ("max_retries", _optional_whole),
+    b"max_running": ("max_running", _limit),
+    b"max_getwork": ("max_getwork", _limit),
+    b"max_retries": ("max_retries", _limit),
     b"then": ("then", _next_spec),
     b"then_preempts": ("then_preempts", _truth),
     b"priority": ("priority", _number),
@@ -214,9 +227,9 @@ CHANGEABLE: dict[str, Callable[[object], object]] = {
     "status": _status,
     "continuous": _truth,
     "interval": _seconds,
-    "max_running": _optional_whole,
-    "max_getwork": _optional_whole,
-    "max_retries": _optional_whole,
+    "max_running": _limit,
+    "max_getwork": _limit,
+    "max_retries": _limit,
     "weight": _weight,
     "priority": _number,
 }

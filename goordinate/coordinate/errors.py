@@ -87,6 +87,15 @@ class NoSuchWorkUnit(CoordinateError):
         self.name = name
 
 
+class HeldByAnother(CoordinateError):
+    """The work unit is pending with another worker than the caller says."""
+
+    def __init__(self, name: Name, holder: Name) -> None:
+        super().__init__(f"work unit {printable(name)} is held by {printable(holder)}")
+        self.name = name
+        self.holder = holder
+
+
 class NoSuchWorker(CoordinateError):
     """No live worker has this name."""
 

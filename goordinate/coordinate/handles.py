@@ -226,7 +226,8 @@ class WorkSpec(_Handle):
         return self._namespace.delete_work_units(self._name, names=names, statuses=statuses)
 
     def update_work_unit(self, name: Name, **changes: Any) -> None:
-        """Act on a unit (see `Namespace.update_work_unit`). Raises NoSuchWorkUnit."""
+        """Act on a unit (see `Namespace.update_work_unit`). Raises NoSuchWorkUnit,
+        HeldByAnother."""
         self._namespace.update_work_unit(self._name, name, **changes)
 
     def archive(self, keep: int | None, max_age: float | None) -> int:

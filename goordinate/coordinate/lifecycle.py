@@ -56,6 +56,7 @@ TOO_MANY_RETRIES = b"too many retries"
 # What a step does to a unit.
 KEEP = "keep"  # its state and its lease stay
 RELEASE = "release"  # available, without worker and lease
+DELAY = "delay"  # delayed, without worker and lease
 LEASE = "lease"  # pending, in the hands of a worker
 RENEW = "renew"  # still pending: another end of the lease, another worker
 FINISH = "finish"  # finished; its output goes to the next work spec
@@ -77,6 +78,8 @@ UPDATED = {
     FINISHED: "updated to finished",
     FAILED: "updated to failed",
 }
+
+PUT_OFF = "updated to available, with a delay"
 
 #: (state, cause) -> what the cause does to a unit in that state; others cannot happen.
 STEPS = {
@@ -113,6 +116,7 @@ STEPS = {
     (FAILED, UPDATED[PENDING]): LEASE,
     (FAILED, UPDATED[FINISHED]): FINISH,  # the late success wins
     (FAILED, UPDATED[FAILED]): KEEP,
+    **dict.fromkeys(((state, PUT_OFF) for state in (AVAILABLE, DELAYED, PENDING, *ENDED)), DELAY),
 }
 
 #: The same rows for update_work_unit, by state now and state asked for: looked up in every call.
@@ -296,26 +300,35 @@ def updated(
     worker: Name | None,
     now: float,
     last_number: int,
+    delay: float = 0.0,
 ) -> tuple[Record, str]:
-    """The unit after update_work_unit, and what of `UPDATES` was done.
+    """The unit after update_work_unit, and what was done of `STEPS`.
 
-    `end` is that of the lease asked for. What stays as it is stays the same object.
+    `end` is that of the lease asked for; one before `now` gives back a unit that is pending or is
+    to be. `delay` counts if the unit is to be available. What stays as it is stays the same object.
     """
+    asked_pending = status == PENDING or (status is None and record[STATUS] == PENDING)
+    if asked_pending and end is not None and end < now:
+        status = AVAILABLE
     if data is not None:
         _, now_in, priority, when, holder, started, _, past, lapses, number = record
         entry = with_data(record[ENTRY], key, data)
         record = (entry, now_in, priority, when, holder, started, None, past, lapses, number)
     effect = UPDATES[record[STATUS], status]
+    if status == AVAILABLE and delay > 0:
+        effect = STEPS[record[STATUS], PUT_OFF]
     if effect in (FINISH, FAIL):
         return ended(record, status or FINISHED, now), effect
     if effect == LEASE:
         if end is None and record[STATUS] in ENDED:
             end = record[WHEN]  # as the original: a lease that is over already
         return leased(record, record[WORKER], now, end, last_number), effect
-    if effect == RELEASE:
-        if record[STATUS] == PENDING:
-            return released(record, RETRYABLE, now, lapses=record[LAPSES]), effect
-        return released(record, None, now), effect  # it begins anew
+    if effect in (RELEASE, DELAY):
+        attempt_status = RETRYABLE if record[STATUS] == PENDING else None
+        not_before = now + delay if effect == DELAY else None
+        lapses = 0 if record[STATUS] in ENDED else record[LAPSES]  # what has ended begins anew
+        after = released(record, attempt_status, now, not_before=not_before, lapses=lapses)
+        return after, effect
     if effect == RENEW:
         end = record[WHEN] if end is None else end
         holder = record[WORKER]
@@ -324,6 +337,12 @@ def updated(
             return leased(record, worker, now, end, last_number), effect
         return _until(record, end), effect
     return record, effect
+
+
+def held_by_another(record: Record, worker: Name) -> Name | None:
+    """Who holds a pending unit, if it is another than `worker`."""
+    holder = record[WORKER] if record[STATUS] == PENDING else None
+    return None if holder is None or identity(holder) == identity(worker) else holder
 
 
 def cleared(record: Record, now: float) -> Record:

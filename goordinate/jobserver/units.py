@@ -11,10 +11,10 @@ from goordinate.cborrpc.errors import DecodeError
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace, UnitState
-from goordinate.coordinate.errors import NoSuchWorkUnit
+from goordinate.coordinate.errors import HeldByAnother, NoSuchWorkUnit
 from goordinate.coordinate.names import Name, printable
 from goordinate.coordinate.new_units import NewWorkUnit, read_new_unit
-from goordinate.coordinate.states import NAMES, RPC_STATES, rpc_state, states_behind
+from goordinate.coordinate.states import AVAILABLE, NAMES, RPC_STATES, rpc_state, states_behind
 from goordinate.coordinate.unit_data import field
 from goordinate.jobserver.answers import DONE, NULL, PAIR, bounded, message, no_spec, spliced_list
 from goordinate.jobserver.options import (
@@ -135,7 +135,7 @@ class UnitCalls:
             # A number is below every key, as in Python 2: clients send start=0.
             start=start if isinstance(start, bytes | str) else None,
             limit=max(0, limit),
-            by_priority=wanted is not None,
+            by_priority=wanted is not None and not options.get(b"by_key"),
         )
         return spliced_list([PAIR + entry for entry in page])
 
@@ -169,6 +169,10 @@ class UnitCalls:
         if status is None and lease is None:
             self._namespace.get_control(work_spec_name)
             return False, message("update_work_unit: options have neither status nor lease_time")
+        delay = options.get(b"delay") or 0.0
+        if delay and status != AVAILABLE:
+            self._namespace.get_control(work_spec_name)
+            return False, message(f"update_work_unit: delay goes with status {AVAILABLE} only")
         if lease is not None and lease > MAX_LEASE:
             logger.warning(
                 "unit %s: lease_time %s is over the maximum, set to %s",
@@ -183,8 +187,10 @@ class UnitCalls:
                 lease=lease,
                 data=options.get(b"data"),
                 worker=options.get(b"worker_id"),
+                holder=options.get(b"holder"),
+                delay=delay,
             )
-        except NoSuchWorkUnit as error:
+        except (NoSuchWorkUnit, HeldByAnother) as error:
             return False, message(error)
         return DONE
 
@@ -231,8 +237,12 @@ def _state(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
     return value, end
 
 
-LIST_OPTIONS = options(work_unit_keys=names, state=states, start=hashable, limit=whole)
+LIST_OPTIONS = options(
+    work_unit_keys=names, state=states, start=hashable, limit=whole, by_key=hashable
+)
 PRIORITIZE_OPTIONS = options(work_unit_keys=names, priority=number, adjustment=number)
 DELETE_OPTIONS = options(all=hashable, work_unit_keys=names, state=integer)
 ARCHIVE_OPTIONS = options(work_spec_names=names)
-UPDATE_OPTIONS = options(status=_state, lease_time=seconds, data=opaque_item, worker_id=name)
+UPDATE_OPTIONS = options(
+    status=_state, lease_time=number, data=opaque_item, worker_id=name, holder=name, delay=seconds
+)

@@ -96,7 +96,7 @@ class WorkerCalls:
     def get_child_work_units(self, worker_id: Name) -> object:
         """{child id: [what it holds, ..]} of the live children of a worker."""
         held = {
-            child: list(map(_held, units))
+            child: [_held(child, held) for held in units]
             for child, units in self._namespace.held_by_children(worker_id)
         }
         return held, None
@@ -107,11 +107,11 @@ class WorkerCalls:
         return {b"num_workers": live, b"num_children": parents, b"num_expirable": live}
 
 
-def _held(held: Held) -> dict[bytes, object]:
+def _held(child: Name, held: Held) -> dict[bytes, object]:
     return {
         b"work_spec_name": held.work_spec,
         b"work_unit_key": held.unit.name,
         b"work_unit_data": Encoded(held.unit.data),
-        b"worker_id": held.unit.worker_name,
-        b"expires": held.unit.expiration,
+        b"worker_id": child,
+        b"expires": held.expires,
     }

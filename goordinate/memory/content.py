@@ -17,6 +17,7 @@ from goordinate.coordinate.errors import (
     BadOutput,
     BadPriority,
     ChangedName,
+    HeldByAnother,
     NoSuchWorkSpec,
     NoSuchWorkUnit,
 )
@@ -76,6 +77,8 @@ class ContentCalls(PeopleCalls):
     def list_work_specs(self, start: Name | None = None, limit: int | None = None) -> api.SpecPage:
         self._catch_up()
         page: list[tuple[Name, bytes]] = []
+        if limit is not None and limit <= 0:
+            return api.SpecPage(page, None)
         for key in self._specs.irange(None if start is None else identity(start)):
             record = self._specs[key].record
             if limit is not None and len(page) >= limit:
@@ -224,6 +227,8 @@ class ContentCalls(PeopleCalls):
         lease: float | None = None,
         data: bytes | None = None,
         worker: Name | None = None,
+        holder: Name | None = None,
+        delay: float = 0.0,
     ) -> None:
         now = self._catch_up()
         spec, key = self._spec(work_spec), identity(name)
@@ -231,11 +236,14 @@ class ContentCalls(PeopleCalls):
         if stored is None:
             raise NoSuchWorkUnit(name)
         before = expand(stored)
+        other = None if holder is None else lifecycle.held_by_another(before, holder)
+        if other is not None:
+            raise HeldByAnother(name, other)
         if worker is not None:
             worker = self._workers.name_of(worker)
         end = None if lease is None else now + lease
         record, effect = lifecycle.updated(
-            before, key, status, end, data, worker, now, spec.units.last_number
+            before, key, status, end, data, worker, now, spec.units.last_number, delay
         )
         if effect == lifecycle.FINISH and spec.then is not None:
             self.make(self._finished(spec, key, record, now, inherit=True, drafted={}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from goordinate.coordinate import api, control, lifecycle
 from goordinate.coordinate.errors import NoSuchWorkSpec, NoSuchWorkUnit
@@ -76,17 +77,14 @@ class MemoryNamespace(ContentCalls):
     def _made_up(
         self, spec: Spec, worker: Name, now: float, end: float
     ) -> list[tuple[bytes, bytes, int]]:
-        if not control.makes_up(spec.record.control, spec.record.next_made_up, now):
+        if not control.makes_up(spec.record, now):
             return []
         key = lifecycle.made_up_key(self._unix(now))
         while key in spec.units.stored:
             key = lifecycle.made_up_key(float(key) + 1e-6)
         record = lifecycle.made_up(key, worker, now, end, spec.units.last_number)
-        changes: list[Change] = [UnitChanges(spec.identity, {key: record}, NO_UNITS)]
-        after = control.after_made_up(spec.record, now)
-        if after is not spec.record:
-            changes.append(SpecChange(spec.identity, after))
-        self.make(changes)
+        units = UnitChanges(spec.identity, {key: record}, NO_UNITS)
+        self.make([units, SpecChange(spec.identity, replace(spec.record, made_up=now))])
         return [(key, record[ENTRY], record[NUMBER])]
 
     def call_attempts(self, calls: Sequence[api.AttemptCall]) -> list[api.Outcome]:

@@ -74,7 +74,12 @@ class PeopleCalls(Store):
         for spec_id, key in worker.held:
             spec = self._specs[spec_id]
             record = spec.units.find(key)
-            held.append(api.Held(spec.name, self._unit_state(key, record)))
+            unit = self._unit_state(key, record)
+            held.append(api.Held(spec.name, unit, unit.expiration))
+        for (spec_id, key), end in worker.lapsed.items():
+            spec = self._specs[spec_id]
+            unit = self._unit_state(key, spec.units.find(key))
+            held.append(api.Held(spec.name, unit, self._unix(end)))
         return held
 
     def worker_attempts(self, name: Name) -> list[api.AttemptState]:

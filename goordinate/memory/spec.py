@@ -43,7 +43,7 @@ class Spec:
         self.weight = values.weight
         self.priority = values.priority
         self.runtime = values.runtime
-        self._wait_until(record.next_made_up)
+        self._wait_until(control.next_made_up(record))
 
     def _wait_until(self, when: float | None) -> None:
         """The offer changes at `when`, if that is to come."""
@@ -58,8 +58,7 @@ class Spec:
         """What the spec would give now (see `scheduler.Schedulable`)."""
         queues, record = self.units.queues, self.record
         return control.offer(
-            record.control,
-            record.next_made_up,
+            record,
             queues.head_priority(),
             queues.counts[PENDING],
             self._deadlines.now,

@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from goordinate.coordinate.journal import UnitChanges
+from goordinate.coordinate.names import Name
 from goordinate.coordinate.records import (
+    LAPSES,
     NUMBER,
     OWN,
     PRIORITY,
@@ -41,6 +43,8 @@ class Units:
         self._deadlines = deadlines
         self._workers = workers
         self._ended = EndedUnits()
+        # The units that a worker keeps as lapsed, and the worker's name.
+        self._lapsed: dict[bytes, Name] = {}
         #: Key -> the unit, as `coordinate.records` says.
         self.stored: dict[bytes, Stored] = {}
         self.queues = UnitQueues()
@@ -86,11 +90,15 @@ class Units:
             for key, record in changes.units.items():
                 assert record is not None
                 queues.pop_head()
+                if key in self._lapsed:
+                    self._forget_lapse(key)
                 stored[key] = record
                 self._enter(key, record)
             return
         for key, record in changes.units.items():
             before = stored.get(key)
+            if key in self._lapsed:
+                self._forget_lapse(key)
             if record is None:
                 old = expand(stored.pop(key))
                 self.last_number = max(self.last_number, old[NUMBER])
@@ -105,6 +113,8 @@ class Units:
                 else:
                     self._leave(key, old)
                     self._enter(key, record)
+                    if record[LAPSES] > old[LAPSES]:
+                        self._keep_lapse(key, old)
                 stored[key] = compact(record)
         if changes.added:
             stored.update(changes.added)
@@ -114,6 +124,8 @@ class Units:
         """Delete all units."""
         for key in self.queues.by_key((PENDING, DELAYED), b""):
             self._stop_waiting(key, expand(self.stored[key]))
+        for key in list(self._lapsed):
+            self._forget_lapse(key)
         self.last_number = self.highest_number
         self.stored = {}
         self.queues = UnitQueues()
@@ -146,6 +158,17 @@ class Units:
             self._deadlines.discard(place, when)
         if worker is not None and started is not None:
             self._workers.release(worker, place, number)
+
+    def _keep_lapse(self, key: bytes, before: Record) -> None:
+        """The lease on a unit has run out. Its worker may still be at work on it."""
+        worker, end = before[WORKER], before[WHEN]
+        if worker is None or end is None:
+            return
+        if self._workers.lapse(worker, (self._spec, key), end):
+            self._lapsed[key] = worker
+
+    def _forget_lapse(self, key: bytes) -> None:
+        self._workers.forget_lapse(self._lapsed.pop(key), (self._spec, key))
 
     def _enter(self, key: bytes, record: Record) -> None:
         _, status, priority, when, worker, _, _, _, _, number = record

@@ -25,7 +25,7 @@ class Worker:
     """What is known of a worker. One that only asked for work, and never said that it lives, has
     no record."""
 
-    __slots__ = ("held", "history", "name", "record")
+    __slots__ = ("held", "history", "lapsed", "name", "record")
 
     def __init__(self, name: Name) -> None:
         #: The name as it was first seen: one object for all its attempts.
@@ -33,6 +33,9 @@ class Worker:
         self.record: WorkerRecord | None = None
         #: The units it holds.
         self.held: dict[Place, None] = {}
+        #: The units on which its lease ran out, which nobody has had since, and when it did. Only
+        #: those of an active worker: the others have no parent that could ask for them.
+        self.lapsed: dict[Place, float] = {}
         #: Its past attempts, in the order of their ends: spec, key, number.
         self.history: deque[tuple[bytes, bytes, int]] = deque(maxlen=WORKER_ATTEMPTS_KEPT)
 
@@ -93,6 +96,7 @@ class Workers:
                 self._children.setdefault(identity(record.parent), {})[key] = None
         else:
             self._live.pop(key, None)
+            worker.lapsed = {}
             if not worker.held:
                 self._remember(key)
 
@@ -114,6 +118,20 @@ class Workers:
         worker.history.append((*place, number))
         if not worker.held and key not in self._live:
             self._remember(key)
+
+    def lapse(self, name: Name, place: Place, end: float) -> bool:
+        """The worker's lease on a unit ran out at `end`; whether that is kept."""
+        worker = self._live.get(identity(name))
+        if worker is None:
+            return False
+        worker.lapsed[place] = end
+        return True
+
+    def forget_lapse(self, name: Name, place: Place) -> None:
+        """The unit has changed or is gone since the worker's lease on it ran out."""
+        worker = self._known.get(identity(name))
+        if worker is not None:
+            worker.lapsed.pop(place, None)
 
     def _leave_parent(self, key: bytes, record: WorkerRecord) -> None:
         if record.parent is not None:

@@ -73,8 +73,42 @@ class TestInterval:
         take(namespace)
         assert request(namespace) == []
         spec.set_control({"interval": None})
-        clock.advance(10)
         assert len(request(namespace)) == len(request(namespace)) == 1
+
+    @pytest.mark.parametrize("by", ["control", "dictionary"])
+    @pytest.mark.parametrize(
+        ("first", "then", "wait"),
+        [
+            (3600, None, 0),
+            (3600, 0, 0),
+            (3600, 10, 0),
+            (3600, 20, 0),
+            (3600, 60, 40),
+            (60, 3600, 3580),
+            (None, 60, 40),
+        ],
+    )
+    def test_a_changed_one_counts_from_the_last_unit(
+        self,
+        namespace: Queue,
+        clock: Clock,
+        first: float | None,
+        then: float | None,
+        wait: float,
+        by: str,
+    ) -> None:
+        spec = define(namespace, b"spec", continuous=True, interval=first)
+        take(namespace).finish()
+        clock.advance(20)
+        if by == "control":
+            spec.set_control({"interval": then})
+        else:
+            define(namespace, b"spec", continuous=True, interval=then)
+        if wait:
+            clock.advance(wait - 0.5)
+            assert request(namespace) == []
+            clock.advance(0.5)
+        assert len(request(namespace)) == 1
 
 
 class TestNone:

@@ -81,7 +81,8 @@ class TestListing:
             (b"aa", None, ["b", b"c"], None),
             (b"d", 5, [], None),
             (None, 4, [b"B", b"a", "b", b"c"], None),
-            (None, 0, [], b"B"),
+            (None, 0, [], None),
+            (b"a", -1, [], None),
             (b"", None, [b"B", b"a", "b", b"c"], None),
         ],
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from goordinate.cborrpc.encode import dumps
+from goordinate.coordinate.errors import HeldByAnother
 from goordinate.coordinate.handles import Queue, WorkSpec, WorkUnit
 from goordinate.coordinate.names import Name
 from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, RETRYABLE
@@ -301,3 +302,81 @@ def test_a_finished_unit_is_never_failed_by_a_late_worker(
     before = state(spec.work_unit(b"unit"))
     spec.update_work_unit(b"unit", status=FAILED, worker=b"slow")
     assert state(spec.work_unit(b"unit")) == before
+
+
+class TestLeaseBelow0:
+    """By which a worker gives a unit back."""
+
+    @pytest.mark.parametrize("status", [None, PENDING])
+    def test_the_unit_is_available_and_no_lease_ran_out(
+        self, namespace: Queue, status: int | None
+    ) -> None:
+        unit = add_one(define(namespace, b"spec", max_retries=1), b"unit")
+        for _ in range(3):
+            attempt = take(namespace)
+            unit.work_spec.update_work_unit(b"unit", status=status, lease=-1.0, worker=b"other")
+            assert unit.status == AVAILABLE
+            assert attempt.status == RETRYABLE
+
+    @pytest.mark.parametrize("ends_as", [FINISHED, FAILED])
+    def test_of_a_unit_that_has_ended(self, namespace: Queue, ends_as: int) -> None:
+        unit = add_one(define(namespace, b"spec"), b"unit")
+        unit.work_spec.update_work_unit(b"unit", status=ends_as)
+        before = state(unit)
+        unit.work_spec.update_work_unit(b"unit", lease=-1.0)
+        assert state(unit) == before
+        unit.work_spec.update_work_unit(b"unit", status=PENDING, lease=-1.0)
+        assert unit.status == AVAILABLE
+
+
+@pytest.mark.parametrize("now", STATES)
+def test_a_delay(namespace: Queue, spec: WorkSpec, clock: Clock, now: str) -> None:
+    """It counts from now, in every state, and takes the unit from its worker."""
+    unit = put(namespace, spec, clock, now)
+    attempt = unit.active_attempt
+    spec.update_work_unit(b"unit", status=AVAILABLE, delay=60.0, data=NEW)
+    assert shown(unit) == Shown(DELAYED, not_before=AFTER + 60)
+    assert unit.data == NEW
+    assert unit.active_attempt is None
+    assert attempt is None or attempt.status == {"pending": RETRYABLE}.get(now, attempt.status)
+    clock.advance(60)
+    assert request(namespace, work_specs=[b"spec"]) == [b"unit"]
+
+
+def test_a_unit_that_is_put_off_keeps_the_count_of_its_leases(
+    namespace: Queue, clock: Clock
+) -> None:
+    unit = add_one(define(namespace, b"spec", max_retries=1), b"unit")
+    take(namespace, lease=10)
+    clock.advance(10)
+    unit.work_spec.update_work_unit(b"unit", status=AVAILABLE, delay=5.0)
+    clock.advance(5)
+    assert request(namespace) == []
+    assert unit.status == FAILED
+
+
+class TestHolder:
+    """A caller may say who it believes holds the unit."""
+
+    def test_another_has_it(self, namespace: Queue) -> None:
+        unit = add_one(define(namespace, b"spec"), b"unit")
+        take(namespace, b"worker")
+        before = state(unit)
+        for change in ({"status": FINISHED}, {"lease": 500.0, "data": NEW}, {"status": AVAILABLE}):
+            with pytest.raises(HeldByAnother) as caught:
+                unit.work_spec.update_work_unit(b"unit", holder=b"other", **change)
+            assert (caught.value.name, caught.value.holder) == (b"unit", b"worker")
+        assert state(unit) == before
+
+    @pytest.mark.parametrize("holder", [b"worker", "worker"])
+    def test_it_has_it(self, namespace: Queue, holder: Name) -> None:
+        unit = add_one(define(namespace, b"spec"), b"unit")
+        take(namespace, b"worker")
+        unit.work_spec.update_work_unit(b"unit", holder=holder, status=FINISHED)
+        assert unit.status == FINISHED
+
+    @pytest.mark.parametrize("now", [one for one in STATES if one != "pending"])
+    def test_nobody_has_it(self, namespace: Queue, spec: WorkSpec, clock: Clock, now: str) -> None:
+        unit = put(namespace, spec, clock, now)
+        spec.update_work_unit(b"unit", holder=b"other", status=PENDING, lease=LEASE)
+        assert unit.status == PENDING

@@ -117,6 +117,11 @@ class TestRefused:
             ("interval", 10**400),
             ("max_running", b"few"),
             ("max_running", {}),
+            ("max_running", -1),
+            ("max_running", b"-3"),
+            ("max_getwork", -1),
+            ("max_retries", -1),
+            ("max_retries", -2.5),
             ("max_getwork", float("-inf")),
             ("max_retries", [3]),
             ("priority", b"high"),
@@ -127,7 +132,7 @@ class TestRefused:
             ("runtime", 3),
         ],
     )
-    def test_a_value_of_the_wrong_type_is_named(
+    def test_a_value_that_does_not_fit_is_named(
         self, namespace: Queue, spec: WorkSpec, key: str, value: object
     ) -> None:
         before = whole_state(namespace)
@@ -272,6 +277,11 @@ class TestControl:
             {"max_running": {}},
             {"max_getwork": b"x"},
             {"max_retries": float("nan")},
+            {"interval": -1},
+            {"max_running": -1},
+            {"max_running": "-1"},
+            {"max_getwork": -1},
+            {"max_retries": -1},
             {"priority": None},
             {"priority": 10**400},
             {"then": b"next"},

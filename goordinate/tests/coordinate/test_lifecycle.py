@@ -16,6 +16,7 @@ from goordinate.coordinate.lifecycle import (
     ADDED,
     ADDED_OVER,
     CLEARED,
+    DELAY,
     FAIL,
     FINISH,
     GIVEN,
@@ -24,6 +25,7 @@ from goordinate.coordinate.lifecycle import (
     LAPSED,
     LEASE,
     NEW_DATA,
+    PUT_OFF,
     RELEASE,
     RENEW,
     STEPS,
@@ -44,7 +46,7 @@ KEY = b"k"
 ENTRY_OLD, ENTRY_NEW = (dumps(KEY) + dumps(data) for data in ({b"old": 1}, {b"new": 1}))
 NOW = 50.0
 
-CAUSES = [GIVEN, GIVEN_UP, LAPSED, ADDED, ADDED_OVER, CLEARED, *UPDATED.values()]
+CAUSES = [GIVEN, GIVEN_UP, LAPSED, ADDED, ADDED_OVER, CLEARED, *UPDATED.values(), PUT_OFF]
 
 
 def a_unit(state: int) -> Record:
@@ -69,6 +71,8 @@ def after(cause: str, unit: Record) -> Record:
         return lifecycle.added_again(unit, KEY, ENTRY_NEW, None, None, NOW, restart=restart)
     if cause == CLEARED:
         return lifecycle.cleared(unit, NOW)
+    if cause == PUT_OFF:
+        return lifecycle.updated(unit, KEY, AVAILABLE, None, None, None, NOW, 0, 8)[0]
     asked = next(state for state, name in UPDATED.items() if name == cause)
     return lifecycle.updated(unit, KEY, asked, NOW + 7, None, None, NOW, 0)[0]
 
@@ -77,6 +81,7 @@ def after(cause: str, unit: Record) -> Record:
 SHOWS: dict[str, tuple[Any, ...]] = {
     KEEP: (..., ..., ..., ...),
     RELEASE: (AVAILABLE, None, None, ...),
+    DELAY: (DELAYED, None, NOW + 8, ...),
     LEASE: (PENDING, ..., ..., ...),
     RENEW: (PENDING, ..., NOW + 7, ...),
     NEW_DATA: (PENDING, ..., ..., ...),

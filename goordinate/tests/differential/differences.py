@@ -95,7 +95,7 @@ WORK_SPECS = [
         [spec(b"a"), spec(b"b")],
         ("list_work_specs", [{b"limit": 0}]),
         ([{b"name": b"a"}], b"b"),
-        ([], b"a"),
+        ([], None),
     ),
     Difference(
         "a work spec needs a name that is a string with something in it",
@@ -108,6 +108,13 @@ WORK_SPECS = [
         "`then` must be a string",
         [],
         ("set_work_spec", [{b"name": b"s", b"then": 5}]),
+        DONE,
+        REFUSED,
+    ),
+    Difference(
+        "a limit is not negative",
+        [],
+        ("set_work_spec", [{b"name": b"s", b"max_running": -1}]),
         DONE,
         REFUSED,
     ),
@@ -271,8 +278,8 @@ UPDATES = [
     ),
     Difference(
         "a length of time is not negative",
-        [*UNIT, update(b"s", b"a", status=PENDING, lease_time=100)],
-        update(b"s", b"a", lease_time=-1),
+        [],
+        ("set_work_spec", [{b"name": b"s", b"interval": -1}]),
         DONE,
         REFUSED,
     ),
@@ -351,6 +358,13 @@ WORKERS = [
 ]
 
 WIRE = [
+    Difference(
+        "options of ours are unknown to the original",
+        [*UNIT, get_work()],
+        update(b"s", b"a", status=FINISHED, holder=b"v"),
+        DONE,
+        (False, A_MESSAGE),
+    ),
     Difference("locks, from Go", [], ("lock", [b"w", 5, [[b"a"]]]), REFUSED, DONE),
     Difference("only the RPCs can be called", [], ("maybe_periodic_snapshot", []), False, REFUSED),
 ]

@@ -70,6 +70,8 @@ class Sequence(Pieces):
             end = loop[0] if loop and number == 0 else None
             self._then.update(zip(chain, [*chain[1:], end], strict=True))
         self._maker = next(iter(self._then)) if theme.continuous else None
+        # Always the same: ours counts a changed one from the last unit, the original does not.
+        self._interval = self.random.choice([None, None, 3600, b"3600", 3600.5])
         self._named_as = {name: self.form(name) for name in self._then}
         # Of their own, as ours remembers for a while the form of the name of a worker gone by.
         self._workers = [self.form(f"w{number} of {title} {seed}") for number in range(4)]
@@ -160,8 +162,8 @@ class Sequence(Pieces):
             dictionary[self.form("then")] = self.form(then)
         if name == self._maker:
             dictionary[self.form("continuous")] = True
-            if self.chance(0.3):
-                dictionary[self.form("interval")] = pick([3600, b"3600", 3600.5, None])
+            if self._interval is not None or self.chance(0.3):
+                dictionary[self.form("interval")] = self._interval
         yield "set_work_spec", [dictionary]
         # The original does not look at the graph again when a spec that is there is set.
         yield "control_work_spec", [self.form(name), {}]
@@ -172,9 +174,10 @@ class Sequence(Pieces):
             {
                 "status": (0.4, lambda: pick([1, 1, 2])),
                 "max_running": (0.3, lambda: pick([None, 1, 3, 7])),
-                "interval": (0.2, lambda: pick([None, 3600, 7200.5])),
             }
         )
+        if name != self._maker and self.chance(0.2):
+            options[self.form("interval")] = pick([None, 3600, 7200.5])
         if name == self._maker and self.chance(0.4):
             options[b"continuous"] = pick([True, False])
         elif self.chance(0.1):
@@ -277,6 +280,8 @@ class Sequence(Pieces):
             ({b"status": FAILED}, {b"status": FINISHED}),
             ({b"status": FINISHED}, {b"status": FAILED}),
             ({b"status": PENDING, b"lease_time": 700}, {b"data": {}}),
+            ({b"status": FINISHED}, {b"status": PENDING, b"lease_time": -1}),
+            ({b"status": AVAILABLE}, {b"status": PENDING, b"lease_time": -0.5}),
         ])  # fmt: skip
         yield "update_work_unit", [spec, key, first]
         yield "update_work_unit", [spec, key, second]

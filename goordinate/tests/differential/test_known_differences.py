@@ -47,6 +47,17 @@ def test_a_continuous_spec_makes_one_unit_a_call(pair: Pair) -> None:
     assert len(ours[0]) == 1
 
 
+def test_an_interval_counts_from_the_last_unit_whenever_it_was_set(pair: Pair) -> None:
+    pair.both(*spec(b"s", continuous=True, interval=3600))
+    for answer in pair.both(*get_work()):
+        pair_of, _ = answer
+        assert pair_of[0] == b"s"
+    pair.both("control_work_spec", [b"s", {b"interval": None}])
+    original, ours = pair.both(*get_work())
+    assert original == NOTHING
+    assert ours[0][0] == b"s"
+
+
 def test_num_children_counts_the_workers_that_have_live_children(pair: Pair) -> None:
     pair.both(*heartbeat(b"parent"))
     pair.both("worker_unregister", [b"w"])

@@ -201,3 +201,20 @@ def test_get_config(start_pair: StartPair) -> None:
     of_limits = {key: ours[0][b"coordinate"][b"server"].pop(key) for key in LIMITS}
     assert not known & of_limits.keys()
     assert_exact(ours, original)
+
+
+def test_a_lease_that_is_over_is_shown_to_the_parent(pair: Pair) -> None:
+    """The worker's parent ends a child by it. The lease is the shortest that get_work gives."""
+    pair.check("set_work_spec", {b"name": b"s"})
+    pair.check("add_work_units", b"s", [(b"k", {b"n": 1})])
+    pair.check("worker_heartbeat", b"w", b"RUN", 60, {}, b"parent")
+    pair.check("get_work", b"w", {b"lease_time": 1})
+    time.sleep(1.5)
+    for children, note in pair.both("get_child_work_units", [b"parent"]):
+        (unit,) = children[b"w"]
+        assert unit.pop(b"expires") < time.time()
+        assert (unit.pop(b"work_unit_key"), unit.pop(b"work_unit_data")) == (b"k", {b"n": 1})
+        assert (unit.pop(b"work_spec_name"), note) == (b"s", None)
+    pair.check("get_work", b"v", {})
+    _, (children, _) = pair.both("get_child_work_units", [b"parent"])
+    assert children == {b"w": []}

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.original
 
 AVAILABLE, PENDING, FINISHED, FAILED = STATES = 1, 3, 4, 5
 
-LEASES = [None, 100, 1000.5, 86_400, 86_401, 0]
+LEASES = [None, 100, 1000.5, 86_400, 86_401, 0, -1]
 DATA = [None, {b"output": {b"o2": {b"n": 2}}, "traceback": "t"}]
 WORKERS = [None, b"w", b"v"]
 

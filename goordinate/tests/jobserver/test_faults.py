@@ -52,7 +52,7 @@ FAULTS: list[tuple[Any, str, str, list[Any], bool]] = [
     (UnitQueues, "heads", "get_work", [b"v", {}], False),
     (Workers, "name_of", "get_work", [b"v", {}], False),
     (lifecycle, "made_up", "get_work", [b"v", {b"work_spec_names": [b"c"]}], False),
-    (control, "after_made_up", "get_work", [b"v", {b"work_spec_names": [b"c"]}], False),
+    (namespace, "replace", "get_work", [b"v", {b"work_spec_names": [b"c"]}], False),
     # Leases that are over.
     (lifecycle, "lapsed", "count_work_units", [b"s"], True),
     (lifecycle, "released", "count_work_units", [b"s"], True),

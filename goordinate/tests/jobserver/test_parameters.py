@@ -58,9 +58,11 @@ NAMES: tuple[str, list[Any]] = ("string", [5, None, [b"s"], (b"s",), {}, 1.5, Tr
 NAME_LISTS = ("", [5, b"k", {b"k": 1}, [5], [b"k", None], [[b"k"]]])
 OPTION_MAPS = ("map", [5, b"o", [], (), True])
 NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), -(10**400), Tag(99, 1)])
+LIMITS = ("expected a", [*NUMBERS[1], -1, -1.5, b"-3", -(10**300)])
 TIMES = ("number", [*NUMBERS[1], -1, -0.5, b"-3", -(10**300), -1e300])
 NO_VALUE = Encoded(b"\xa1\xa0\x01")  # a map as a key is well-formed, and no value in Python
 SPEC_NUMBERS = ("expected a", [b"x", [1], {}, True, float("nan"), -1e999, 10**400, NO_VALUE])
+SPEC_LIMITS = ("expected an integer, 0 or more", [*SPEC_NUMBERS[1], -1, -1.5, b"-3", -(10**300)])
 SPEC_TIMES = ("number of seconds, 0 or more", [*SPEC_NUMBERS[1], -1, b"-0.5", b"nan", b"inf"])
 PATHS = ("", [5, b"a", {b"a": 1}, [b"a"], [[]], [[b"a", 5]], [[[b"a"]]], [[b"b"], [None]]])
 UNITS = (
@@ -98,9 +100,9 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ),
     ("set_work_spec", "work_spec", "weight"): SPEC_NUMBERS,
     ("set_work_spec", "work_spec", "nice"): SPEC_NUMBERS,
-    ("set_work_spec", "work_spec", "max_running"): SPEC_NUMBERS,
-    ("set_work_spec", "work_spec", "max_getwork"): SPEC_NUMBERS,
-    ("set_work_spec", "work_spec", "max_retries"): SPEC_NUMBERS,
+    ("set_work_spec", "work_spec", "max_running"): SPEC_LIMITS,
+    ("set_work_spec", "work_spec", "max_getwork"): SPEC_LIMITS,
+    ("set_work_spec", "work_spec", "max_retries"): SPEC_LIMITS,
     ("set_work_spec", "work_spec", "priority"): SPEC_NUMBERS,
     ("set_work_spec", "work_spec", "interval"): SPEC_TIMES,
     ("set_work_spec", "work_spec", "then"): ("name of a work spec", [5, [b"t"], {}, True]),
@@ -110,7 +112,7 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("control_work_spec", "work_spec_name", None): NAMES,
     ("control_work_spec", "options", None): OPTION_MAPS,
     ("control_work_spec", "options", "interval"): TIMES,
-    ("control_work_spec", "options", "max_running"): NUMBERS,
+    ("control_work_spec", "options", "max_running"): LIMITS,
     ("control_work_spec", "options", "weight"): NUMBERS,
     ("control_work_spec", "options", "status"): ("integer", [b"1", 1.0, [1], True]),
     ("list_work_specs", "options", None): OPTION_MAPS,
@@ -136,7 +138,9 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("update_work_unit", "work_spec_name", None): NAMES,
     ("update_work_unit", "work_unit_key", None): NAMES,
     ("update_work_unit", "options", None): OPTION_MAPS,
-    ("update_work_unit", "options", "lease_time"): TIMES,
+    ("update_work_unit", "options", "lease_time"): NUMBERS,
+    ("update_work_unit", "options", "delay"): TIMES,
+    ("update_work_unit", "options", "holder"): ("string", [5, [b"w"]]),
     ("update_work_unit", "options", "status"): (
         "expected",
         [b"4", 4.0, [4], True, 0, 2, 6, 7, -1, 10**400],

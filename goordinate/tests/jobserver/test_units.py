@@ -131,6 +131,11 @@ LISTS: list[tuple[dict[Any, Any], list[bytes]]] = [
     ({b"state": AVAILABLE, b"limit": 2}, [b"y", b"a"]),
     ({b"state": AVAILABLE, b"start": b"b"}, [b"y", b"x"]),
     ({b"state": [1, 3, 4, 5], b"start": b"c", b"limit": 3}, [b"y", b"c", b"d"]),
+    ({b"state": AVAILABLE, b"by_key": True}, [b"a", b"x", b"y"]),
+    ({b"state": [1, 3, 4, 5], b"by_key": 1, b"start": b"b", b"limit": 4}, [b"b", b"c", b"d", b"x"]),
+    ({b"state": AVAILABLE, b"by_key": False}, [b"y", b"a", b"x"]),
+    ({b"state": AVAILABLE, b"by_key": None}, [b"y", b"a", b"x"]),
+    ({"by_key": True, b"limit": 2}, [b"a", b"b"]),
     ({b"work_unit_keys": []}, [b"a", b"b", b"c", b"d", b"x", b"y"]),
     ({b"work_unit_keys": None, b"limit": 1}, [b"a"]),
 ]

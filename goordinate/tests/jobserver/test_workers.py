@@ -154,9 +154,17 @@ class TestChildren:
 
     def test_a_lease_that_is_over(self, rpc: Rpc) -> None:
         rpc.get(worker=b"a", lease_time=100)
-        assert rpc.held(b"p") == {b"a": [b"k1"], b"b": []}
-        rpc.clock.advance(100)
-        assert rpc.held(b"p") == {b"a": [], b"b": []}
+        rpc.clock.advance(500)
+        unit = {
+            b"work_spec_name": b"s",
+            b"work_unit_key": b"k1",
+            b"work_unit_data": {b"n": 1},
+            b"worker_id": b"a",
+            b"expires": UNIX_START + 100,
+        }
+        rpc.expect(({b"a": [unit], b"b": []}, None), "get_child_work_units", b"p")
+        assert rpc.taken(worker=b"b") == b"k1"
+        assert rpc.held(b"p") == {b"a": [], b"b": [b"k1"]}
 
     def test_parents_change(self, rpc: Rpc) -> None:
         rpc.get(worker=b"a")

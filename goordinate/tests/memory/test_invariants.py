@@ -12,11 +12,20 @@ from typing import Any
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
+from goordinate.coordinate.control import next_made_up
 from goordinate.coordinate.handles import Worker as Handle
 from goordinate.coordinate.lifecycle import ATTEMPTS_KEPT
 from goordinate.coordinate.names import identity
 from goordinate.coordinate.records import compact, expand
-from goordinate.coordinate.states import AVAILABLE, DELAYED, FAILED, FINISHED, PENDING, UNIT_STATES
+from goordinate.coordinate.states import (
+    AVAILABLE,
+    DELAYED,
+    EXPIRED,
+    FAILED,
+    FINISHED,
+    PENDING,
+    UNIT_STATES,
+)
 from goordinate.memory.workers import WORKER_ATTEMPTS_KEPT, Worker
 from goordinate.tests.memory.operations import Operations
 
@@ -62,8 +71,9 @@ class Machine(Operations):
                 record = expand(stored)
                 if record[1] in (PENDING, DELAYED) and record[3] is not None:
                     expected[spec.identity, key] = record[3]
-            if spec.record.next_made_up > self.clock.time:
-                expected[spec.identity, None] = spec.record.next_made_up
+            made_next = next_made_up(spec.record)
+            if made_next is not None and made_next > self.clock.time:
+                expected[spec.identity, None] = made_next
         for key, worker in self.inside._workers._live.items():
             expected[None, key] = worker.record.expiration
         deadlines = self.inside._deadlines
@@ -111,6 +121,27 @@ class Machine(Operations):
         assert (name in workers._inactive) is not (live or bool(known.held))
         parent = worker.parent
         assert live <= (parent is None or worker in parent.children())
+
+    @invariant()
+    def a_lapse_is_kept_of_what_nobody_has_had_since(self) -> None:
+        kept = {
+            place: (identity(worker.name), end)
+            for worker in self.inside._workers._known.values()
+            for place, end in worker.lapsed.items()
+        }
+        assert {worker for worker, _ in kept.values()} <= self.inside._workers._live.keys()
+        for (spec_id, key), (worker, end) in kept.items():
+            spec = self.inside._specs[spec_id]
+            assert identity(spec.units._lapsed[key]) == worker
+            record = expand(spec.units.stored[key])
+            past_worker, _, past_end, status, _, _ = record[7][-1]
+            assert (record[1], status) == (AVAILABLE, EXPIRED)
+            assert past_worker is not None
+            assert identity(past_worker) == worker
+            assert past_end is not None
+            assert end <= past_end <= self.clock.time
+        for spec in self.specs():
+            assert spec.units._lapsed.keys() <= spec.units.stored.keys()
 
     @invariant()
     def children_are_live_and_know_their_parent(self) -> None:

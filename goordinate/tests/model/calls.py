@@ -150,9 +150,11 @@ paths = listed(some(PATHS), 2)
 lockers = either("w", "l")
 
 BESIDE_STATUS: dict[str, SearchStrategy[Any]] = {
-    "lease_time": leases | some([0, 0.25, 86_400.5, b"60", None]),
+    "lease_time": leases | some([0, 0.25, -1, b"-5", 86_400.5, b"60", None]),
     "data": data,
     "worker_id": workers | st.none(),
+    "holder": workers | st.none(),
+    "delay": some([0, 3, b"10.5", None]),
 }
 #: The options of an update that says what becomes of the unit.
 changes = st.builds(
@@ -191,6 +193,7 @@ PARAMETERS: dict[str, list[SearchStrategy[Any]]] = {
             state=some([1, 3, 4, 5, 2, None]) | listed(some([1, 3, 4, 5, 2])),
             start=unit_keys | some([0, None]),
             limit=some([None, 0, 1, 2, -1, b"3", 20_000]),
+            by_key=some([True, False, None]),
         ),
     ],
     "get_work_unit_status": [spec_names, listed(unit_keys)],

@@ -75,7 +75,7 @@ class SpecRules(World):
         start, limit = given.get(b"start"), given.get(b"limit")
         names = sorted(key for key in self.specs if start is None or key >= key_of(start))
         page = names if limit is None else names[: max(0, whole(limit))]
-        after = names[len(page) :]
+        after = names[len(page) :] if page else []  # a page of none is the last
         following = self.specs[after[0]].name if after else None
         return [self.specs[key].dictionary for key in page], following
 

@@ -132,7 +132,7 @@ def counted_late(patch: Patch) -> None:
 
 
 def made_at_once(patch: Patch) -> None:
-    patch.setattr(control, "after_made_up", lambda record, now: record)
+    patch.setattr(control, "next_made_up", lambda record: None)
 
 
 def paths_reversed(patch: Patch) -> None:

@@ -68,7 +68,7 @@ class UnitRules(World):
         states = STATES if state is None else state if isinstance(state, list | tuple) else [state]
         lowest = key_of(start) if isinstance(start, bytes | str) else b""
         page = [key for key in spec.in_states(states) if key >= lowest]
-        if state is not None:
+        if state is not None and not given.get(b"by_key"):
             page.sort(key=lambda key: -spec.units[key].priority)
         page = page[: max(0, 1000 if limit is None else whole(limit))]
         return [(spec.units[key].name, spec.units[key].data) for key in page], None
@@ -96,6 +96,7 @@ class UnitRules(World):
             return False, MESSAGE
         priority, adjustment = given.get(b"priority"), given.get(b"adjustment")
         for unit in [spec.units[key_of(key)] for key in keys if key_of(key) in spec.units]:
+            unit.lapsed = None
             if priority is not None:
                 unit.priority = number(priority)
             elif adjustment is not None:
@@ -108,16 +109,27 @@ class UnitRules(World):
         if spec is None or (status is None and lease is None) or key_of(key) not in spec.units:
             return False, MESSAGE
         unit = spec.units[key_of(key)]
+        delay, holder = number(given.get(b"delay") or 0), given.get(b"holder")
+        taken = unit.status == PENDING and unit.worker is not None
+        if (delay and status != AVAILABLE) or (
+            taken and holder is not None and unit.worker != key_of(holder)
+        ):
+            return False, MESSAGE
         if given.get(b"data") is not None:
-            unit.data = given[b"data"]
+            unit.data, unit.lapsed = given[b"data"], None
         worker = given.get(b"worker_id")
         end = None
         if lease is not None:
             end = self.time + (number(lease) if number(lease) <= MAX_LEASE else DEFAULT_LEASE)
-        if status is None:
+        if end is not None and end < self.time and status in (None, PENDING):
+            if status == PENDING or unit.status == PENDING:
+                self._give_back(unit)
+        elif status is None:
             self._renew(unit, end, None)
         elif status == AVAILABLE:
             self._give_back(unit)
+            if delay:
+                unit.not_before, unit.lapsed = self.time + delay, None
         elif status == PENDING:
             self._hold(unit, end, worker)
         else:
@@ -142,11 +154,12 @@ class UnitRules(World):
             # Of a unit that has ended, the time of its end becomes that of the lease if no other
             # is given: one that is over already.
             unit.status, unit.when = PENDING, unit.when if end is None else end
+            unit.lapsed = None
 
     def _end(self, spec: Spec, unit: Unit, status: int) -> None:
         if unit.status in (status, FINISHED):
             return  # a success is never undone by a late failure
-        unit.status, unit.when = status, self.time
+        unit.status, unit.when, unit.lapsed = status, self.time, None
         following = self.specs.get(spec.control.then or b"")
         if status == FINISHED and following is not None:
             try:

@@ -63,6 +63,7 @@ class WorkRules(World):
             out = []
             for key in picked:
                 unit = spec.units[key]
+                unit.lapsed = None
                 if _worn(spec, unit):
                     self._give_up(unit)
                 else:
@@ -104,7 +105,7 @@ class WorkRules(World):
         assert abs(float(key) - self.time - self.shift) < KEY_TOLERANCE, f"{key!r} is not the time"
         assert key not in spec.units, f"{key!r} was made before"
         spec.units[key] = Unit(key, {}, priority=-1)
-        spec.next_made = self.time + (spec.control.interval or 0)
+        spec.made = self.time
         return key
 
 

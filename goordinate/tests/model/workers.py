@@ -52,18 +52,24 @@ class WorkerRules(World):
         return {self.worker_names[child]: self._held(child) for child in children}, None
 
     def _held(self, worker: bytes) -> list[dict[bytes, Any]]:
-        return [
-            {
-                b"work_spec_name": spec.name,
-                b"work_unit_key": unit.name,
-                b"work_unit_data": unit.data,
-                b"worker_id": self.worker_names[worker],
-                b"expires": self.unix(unit.when),
-            }
-            for spec in self.specs.values()
-            for unit in spec.units.values()
-            if unit.status == PENDING and unit.worker == worker
-        ]
+        held = []
+        for spec in self.specs.values():
+            for unit in spec.units.values():
+                end = unit.when
+                if unit.status != PENDING or unit.worker != worker:
+                    if unit.lapsed is None or unit.lapsed[0] != worker:
+                        continue
+                    end = unit.lapsed[1]  # nobody has had it since
+                held.append(
+                    {
+                        b"work_spec_name": spec.name,
+                        b"work_unit_key": unit.name,
+                        b"work_unit_data": unit.data,
+                        b"worker_id": self.worker_names[worker],
+                        b"expires": self.unix(end),
+                    }
+                )
+        return held
 
     def worker_stats(self) -> Any:
         parents = {one.parent for one in self.workers.values()} - {None}

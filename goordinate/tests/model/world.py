@@ -40,6 +40,8 @@ class Unit:
     not_before: float = 0
     #: Leases that ran out.
     lapses: int = 0
+    #: The worker whose lease ran out, and when, if it has lived since and the unit is as it was.
+    lapsed: tuple[bytes, float] | None = None
 
     def free(self, lapses: int) -> None:
         """Make it available, without worker and lease."""
@@ -76,8 +78,8 @@ class Spec:
     units: dict[bytes, Unit] = field(default_factory=dict)
     #: How many units that ended so have been dropped by `archive`.
     archived: dict[int, int] = field(default_factory=lambda: {FINISHED: 0, FAILED: 0})
-    #: When a unit may be made up.
-    next_made: float = 0
+    #: When the last unit was made up.
+    made: float | None = None
 
     def in_states(self, states: Collection[int]) -> list[bytes]:
         """The keys of the units in these states, in order."""
@@ -97,9 +99,13 @@ class Spec:
         limit = self.control.max_running
         return limit is not None and self.pending() >= limit
 
+    def next_made(self) -> float:
+        """When a unit may be made up."""
+        return 0 if self.made is None else self.made + (self.control.interval or 0)
+
     def makes_units(self, now: float) -> bool:
         """Whether it makes up a unit now if it has none."""
-        return self.control.continuous and self.next_made <= now
+        return self.control.continuous and self.next_made() <= now
 
 
 @dataclass
@@ -145,8 +151,13 @@ class World:
         for spec in self.specs.values():
             for unit in spec.units.values():
                 if unit.status == PENDING and unit.when is not None and unit.when <= self.time:
+                    unit.lapsed = None if unit.worker is None else (unit.worker, unit.when)
                     unit.free(unit.lapses + 1)
         self.workers = {key: one for key, one in self.workers.items() if one.ends > self.time}
+        for spec in self.specs.values():
+            for unit in spec.units.values():
+                if unit.lapsed and unit.lapsed[0] not in self.workers:
+                    unit.lapsed = None
         self.locks = {path: lock for path, lock in self.locks.items() if lock.ends > self.time}
 
     def ends(self) -> list[float]:
@@ -154,7 +165,7 @@ class World:
         times = [worker.ends for worker in self.workers.values()]
         times += [lock.ends for lock in self.locks.values()]
         for spec in self.specs.values():
-            times.append(spec.next_made)
+            times.append(spec.next_made())
             times += [unit.not_before for unit in spec.units.values()]
             times += [unit.when or 0 for unit in spec.units.values() if unit.status == PENDING]
         return sorted(time for time in times if time > self.time)

@@ -18,6 +18,7 @@ NOT_NAMES: list[Any] = [5, b"a", {b"a": 1}, [5], [b"a", None], [[b"a"]]]
 NOT_A_MAP: list[Any] = [5, b"a", [], (), True]
 NOT_A_NUMBER: list[Any] = [b"x", [1], {}, True, float("nan"), float("inf"), -(10**400)]
 NOT_SECONDS: list[Any] = [*NOT_A_NUMBER, -1, -0.25, b"-5"]
+NOT_A_LIMIT: list[Any] = [*NOT_A_NUMBER, -1, b"-2"]
 NOT_A_STATE: list[Any] = [b"1", 1.0, True, [1]]
 NOT_HASHABLE: list[Any] = [[b"a"], {}]
 NOT_PATHS: list[Any] = [5, b"a", [b"a"], [[]], [[5]], None]
@@ -33,9 +34,9 @@ WRONG: dict[tuple[str, int, str | None], list[Any]] = {
     ("set_work_spec", 0, "name"): [*NOT_A_NAME, b"", ""],
     ("set_work_spec", 0, "interval"): NOT_SECONDS,
     ("set_work_spec", 0, "weight"): NOT_A_NUMBER,
-    ("set_work_spec", 0, "max_running"): NOT_A_NUMBER,
-    ("set_work_spec", 0, "max_getwork"): NOT_A_NUMBER,
-    ("set_work_spec", 0, "max_retries"): NOT_A_NUMBER,
+    ("set_work_spec", 0, "max_running"): NOT_A_LIMIT,
+    ("set_work_spec", 0, "max_getwork"): NOT_A_LIMIT,
+    ("set_work_spec", 0, "max_retries"): NOT_A_LIMIT,
     ("set_work_spec", 0, "priority"): NOT_A_NUMBER,
     ("set_work_spec", 0, "then"): [5, [b"a"], True],
     ("set_work_spec", 0, "runtime"): [5, [b"a"], True],
@@ -45,7 +46,7 @@ WRONG: dict[tuple[str, int, str | None], list[Any]] = {
     ("control_work_spec", 1, None): NOT_A_MAP,
     ("control_work_spec", 1, "status"): [*NOT_A_STATE, 0, 3, None],
     ("control_work_spec", 1, "interval"): NOT_SECONDS,
-    ("control_work_spec", 1, "max_running"): NOT_A_NUMBER,
+    ("control_work_spec", 1, "max_running"): NOT_A_LIMIT,
     ("control_work_spec", 1, "weight"): [*NOT_A_NUMBER, None],
     ("list_work_specs", 0, None): NOT_A_MAP,
     ("list_work_specs", 0, "limit"): NOT_A_NUMBER,
@@ -69,7 +70,9 @@ WRONG: dict[tuple[str, int, str | None], list[Any]] = {
     ("update_work_unit", 1, None): NOT_A_NAME,
     ("update_work_unit", 2, None): NOT_A_MAP,
     ("update_work_unit", 2, "status"): [*NOT_A_STATE, 0, 2, 6],
-    ("update_work_unit", 2, "lease_time"): NOT_SECONDS,
+    ("update_work_unit", 2, "lease_time"): NOT_A_NUMBER,
+    ("update_work_unit", 2, "delay"): NOT_SECONDS,
+    ("update_work_unit", 2, "holder"): [5, [b"w"]],
     ("update_work_unit", 2, "worker_id"): [5, [b"w"]],
     ("del_work_units", 0, None): NOT_A_NAME,
     ("del_work_units", 1, None): NOT_A_MAP,

@@ -262,6 +262,12 @@ class Operations(RuleBasedStateMachine):
     def heartbeat(self, worker: Name, life: float, parent: Name | None) -> None:
         self.namespace.heartbeat(worker, mode=b"RUN", data=None, lifetime=life, parent=parent)
 
+    @rule(worker=workers, lease=leases)
+    def live_on_while_leases_end(self, worker: Name, lease: float) -> None:
+        self.namespace.heartbeat(worker, mode=b"RUN", data=None, lifetime=500, parent=None)
+        self.request(worker, 2, lease, None)
+        self.clock.advance(lease)
+
     @rule(worker=workers)
     def deactivate(self, worker: Name) -> None:
         found = self.namespace.find_worker(worker)

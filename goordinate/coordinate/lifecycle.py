@@ -307,8 +307,7 @@ def updated(
     `end` is that of the lease asked for; one before `now` gives back a unit that is pending or is
     to be. `delay` counts if the unit is to be available. What stays as it is stays the same object.
     """
-    asked_pending = status == PENDING or (status is None and record[STATUS] == PENDING)
-    if asked_pending and end is not None and end < now:
+    if end is not None and end < now and PENDING in (status, status or record[STATUS]):
         status = AVAILABLE
     if data is not None:
         _, now_in, priority, when, holder, started, _, past, lapses, number = record

@@ -17,6 +17,7 @@ from goordinate.coordinate.errors import Gone, NoSuchWorkSpec, NoSuchWorkUnit
 from goordinate.coordinate.journal import (
     Change,
     Journal,
+    LocksChange,
     SpecChange,
     UnitChanges,
     WorkerChange,
@@ -74,13 +75,8 @@ class Store(api.Namespace):
 
     def make(self, changes: Sequence[Change]) -> None:
         """Make all changes of one operation."""
-        self.restore(changes)
-        self._journal.note(self._name, changes)
-
-    def restore(self, changes: Iterable[Change]) -> None:
-        """Make changes that need not be told to the journal, as it has them."""
         for change in changes:
-            if type(change) is UnitChanges:
+            if type(change) is UnitChanges:  # nearly always
                 spec: Spec = self._specs[change.spec]
                 spec.units.apply(change)
                 self._scheduler.touch(spec)
@@ -88,8 +84,9 @@ class Store(api.Namespace):
                 self._change_spec(change)
             elif type(change) is WorkerChange:
                 self._workers.apply(change.record)
-            else:
-                self._locks.apply(change.locks)  # type: ignore[union-attr]
+            elif type(change) is LocksChange:
+                self._locks.apply(change.locks)
+        self._journal.note(self._name, changes)
 
     def _change_spec(self, change: SpecChange) -> None:
         spec: Spec | None = self._specs.get(change.spec)

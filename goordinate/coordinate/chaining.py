@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from goordinate.cborrpc.decode import MAX_DEPTH, loads, read_list
 from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, TAG, TEXT
 from goordinate.coordinate.errors import BadOutput
 from goordinate.coordinate.new_units import NewWorkUnit, read_name, read_new_unit
 from goordinate.coordinate.unit_data import EMPTY_MAP, field, major_type, pairs
-
-_BYTES, _TEXT, _ARRAY, _MAP, _TAG = 2, 3, 4, 5, 6
 
 
 def chained_units(data: bytes) -> dict[bytes, NewWorkUnit]:
@@ -35,12 +34,12 @@ def chained_units(data: bytes) -> dict[bytes, NewWorkUnit]:
 
     try:
         kind = major_type(output)
-        if kind == _MAP:
+        if kind == MAP:
             for _, *pair in pairs(output):
                 unit = _mapped(output, *pair)
                 units[unit.key] = unit
             return units
-        if kind in (_ARRAY, _TAG):
+        if kind in (ARRAY, TAG):
             read_list(output, 0, MAX_DEPTH, keep)
             return units
         if not loads(output):
@@ -66,7 +65,7 @@ def _mapped(output: bytes, at: int, start: int, end: int) -> NewWorkUnit:
 
 
 def _read_item(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
-    if major_type(buf, pos) in (_BYTES, _TEXT):
+    if major_type(buf, pos) in (BYTES, TEXT):
         (key, name), pos = read_name(buf, pos)
         return NewWorkUnit(key, name + EMPTY_MAP), pos
     return read_new_unit(buf, pos, depth)

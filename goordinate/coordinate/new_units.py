@@ -19,12 +19,10 @@ from goordinate.cborrpc.decode import (
 )
 from goordinate.cborrpc.encode import encode_head
 from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.heads import ARRAY, BYTES, NULL, TEXT
+from goordinate.cborrpc.tags import TUPLE_HEAD
 from goordinate.coordinate.names import Name, encoded, identity
 from goordinate.coordinate.numeric import is_number
-
-_BYTES, _TEXT, _ARRAY = 2, 3, 4
-_TUPLE = b"\xd8\x80"
-_NULL = b"\xf6"
 
 
 class NewWorkUnit(NamedTuple):
@@ -51,7 +49,7 @@ def read_name(buf: bytes, pos: int, depth: int = 1) -> tuple[tuple[bytes, bytes]
     """A key: its identity and its CBOR with the shortest head, and the next position."""
     initial = buf[pos] if pos < len(buf) else 0
     kind = initial >> 5
-    if kind not in (_BYTES, _TEXT):
+    if kind not in (BYTES, TEXT):
         raise DecodeError("a work unit key: expected a string", pos)
     key, end = read_string(buf, pos, depth)
     if initial & 0x1F == len(key):  # the head is the initial byte alone
@@ -77,7 +75,7 @@ def read_new_unit(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
     # The shape that nearly all units have, a short array of a short key and data, is read here
     # without a call for each part; any other goes part by part.
     try:
-        first = pos + 2 if buf.startswith(_TUPLE, pos) else pos
+        first = pos + 2 if buf.startswith(TUPLE_HEAD, pos) else pos
         count = buf[first] - 0x80
         initial = buf[first + 1]
     except IndexError:
@@ -118,7 +116,7 @@ _META_READERS = {b"priority": _read_priority, b"delay": _read_delay}
 
 
 def _read_meta(buf: bytes, pos: int, depth: int) -> tuple[dict[bytes, float | None], int]:
-    if buf[pos : pos + 1] == _NULL:
+    if buf[pos : pos + 1] == NULL:
         return {}, pos + 1
     return read_map(buf, pos, depth, _META_READERS)
 
@@ -131,6 +129,6 @@ def _read_slowly(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
             f"a work unit: expected (key, data[, meta[, priority]]), got {len(parts)} items", pos
         )
     try:
-        return read_new_unit(encode_head(_ARRAY, len(parts)) + b"".join(parts), 0, depth)[0], end
+        return read_new_unit(encode_head(ARRAY, len(parts)) + b"".join(parts), 0, depth)[0], end
     except DecodeError as error:
         raise DecodeError(f"a work unit: {error.what}", pos) from None

@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 
 from goordinate.cborrpc.encode import array_head, dumps
 from goordinate.cborrpc.errors import InvalidParams
-from goordinate.cborrpc.tags import Encoded
+from goordinate.cborrpc.heads import NULL
+from goordinate.cborrpc.tags import TUPLE_HEAD, Encoded
 from goordinate.coordinate.errors import NoSuchWorkSpec
 from goordinate.coordinate.names import Name
 
 #: (True, None): the call did what was asked.
 DONE = Encoded(dumps((True, None)))
 
-#: The head of a tuple of two, of three (tag 128), and null.
-PAIR = b"\xd8\x80\x82"
-TRIPLE = b"\xd8\x80\x83"
-NULL = b"\xf6"
+#: The head of a tuple of two, of three.
+PAIR = TUPLE_HEAD + b"\x82"
+TRIPLE = TUPLE_HEAD + b"\x83"
 
 #: Bytes of the units that a client asks for by their keys.
 MAX_ANSWER = 256 * 2**20

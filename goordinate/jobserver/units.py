@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from goordinate.cborrpc.decode import opaque_item, read_list
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace, UnitState
@@ -16,7 +17,7 @@ from goordinate.coordinate.names import Name, printable
 from goordinate.coordinate.new_units import NewWorkUnit, read_new_unit
 from goordinate.coordinate.states import AVAILABLE, NAMES, RPC_STATES, rpc_state, states_behind
 from goordinate.coordinate.unit_data import field
-from goordinate.jobserver.answers import DONE, NULL, PAIR, bounded, message, no_spec, spliced_list
+from goordinate.jobserver.answers import DONE, PAIR, bounded, message, no_spec, spliced_list
 from goordinate.jobserver.options import (
     DEFAULT_LEASE,
     MAX_LEASE,

@@ -7,11 +7,12 @@ from collections.abc import Generator
 from typing import Any
 
 from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Handout, Namespace
 from goordinate.coordinate.names import Name, printable
-from goordinate.jobserver.answers import NULL, PAIR, TRIPLE, encoded_name, spliced_list
+from goordinate.jobserver.answers import PAIR, TRIPLE, encoded_name, spliced_list
 from goordinate.jobserver.options import (
     DEFAULT_LEASE,
     MAX_LEASE,

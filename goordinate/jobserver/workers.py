@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from goordinate.cborrpc.decode import opaque_item
+from goordinate.cborrpc.heads import NULL
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Held, Namespace
 from goordinate.coordinate.errors import NoSuchWorker
 from goordinate.coordinate.names import Name, identity
-from goordinate.jobserver.answers import DONE, NULL, message
+from goordinate.jobserver.answers import DONE, message
 from goordinate.jobserver.options import hashable, name, number, optional_name
 
 #: Seconds of life given in place of a negative time, and in place of more than a day.

@@ -7,11 +7,9 @@ A name comes as a byte string or as text; both forms of the same UTF-8 bytes are
 from __future__ import annotations
 
 from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.shown import shown
 
 Name = bytes | str
-
-#: How much of a name a message shows.
-SHOWN = 200
 
 
 def identity(name: Name) -> bytes:
@@ -26,7 +24,4 @@ def encoded(name: Name) -> bytes:
 
 def printable(name: Name) -> str:
     """`name` in quotes for a message, not too long, control characters and odd bytes escaped."""
-    shown = name[:SHOWN]
-    text = shown.decode("utf-8", "backslashreplace") if isinstance(shown, bytes) else shown
-    quoted = ascii(text) if not text.isprintable() else f"'{text}'"
-    return quoted if len(name) <= SHOWN else f"{quoted}... ({len(name)} long)"
+    return shown(name)

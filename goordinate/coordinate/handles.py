@@ -6,6 +6,7 @@ NoSuchWorkSpec, NoSuchWorkUnit, NoSuchAttempt or Gone. What a call does is told 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,13 +30,14 @@ from goordinate.coordinate.records import name_of
 from goordinate.coordinate.states import PENDING
 
 
-class _Handle:
+class _Handle(ABC):
     """Two handles are equal if they are of one kind and name the same thing."""
 
     __slots__ = ()
 
+    @abstractmethod
     def _names(self) -> tuple[Any, ...]:
-        raise NotImplementedError  # pragma: no cover
+        """What tells the thing from others: its namespace, then its names."""
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other._names() == self._names()

@@ -18,17 +18,17 @@ class MemoryBackend(api.Backend):
 
     def namespace(self, name: str) -> MemoryNamespace:
         namespace = self._namespaces.get(name)
-        if namespace is None or namespace.gone:
-            namespace = MemoryNamespace(name, self._clock, self._journal)
+        if namespace is None:
+            namespace = MemoryNamespace(name, self._clock, self._journal, self._forget)
             self._namespaces[name] = namespace
         return namespace
 
     def namespaces(self) -> list[api.Namespace]:
-        return [
-            self._namespaces[name]
-            for name in sorted(self._namespaces)
-            if not self._namespaces[name].gone
-        ]
+        return [self._namespaces[name] for name in sorted(self._namespaces)]
+
+    def _forget(self, name: str) -> None:
+        """A namespace has been destroyed."""
+        del self._namespaces[name]
 
     def summarize(self) -> list[api.Summary]:
         return [summary for namespace in self.namespaces() for summary in namespace.summarize()]

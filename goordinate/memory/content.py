@@ -232,10 +232,9 @@ class ContentCalls(PeopleCalls):
     ) -> None:
         now = self._catch_up()
         spec, key = self._spec(work_spec), identity(name)
-        stored = spec.units.stored.get(key)
-        if stored is None:
+        before = spec.units.find(key)
+        if before is None:
             raise NoSuchWorkUnit(name)
-        before = expand(stored)
         other = None if holder is None else lifecycle.held_by_another(before, holder)
         if other is not None:
             raise HeldByAnother(name, other)

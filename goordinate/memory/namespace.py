@@ -25,6 +25,7 @@ class MemoryNamespace(ContentCalls):
     def destroy(self) -> None:
         self.clear()
         self._gone = True
+        self._forget(self._name)
 
     def request_work(
         self,

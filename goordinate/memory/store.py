@@ -6,7 +6,7 @@ once, makes them without waiting or switching greenlets, and tells the journal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -47,10 +47,14 @@ from goordinate.memory.workers import Workers
 class Store(api.Namespace):
     """The state of a namespace."""
 
-    def __init__(self, name: str, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self, name: str, clock: Clock, journal: Journal, forget: Callable[[str], None]
+    ) -> None:
+        """`forget` is told the name when the namespace is destroyed."""
         self._name = name
         self._clock = clock
         self._journal = journal
+        self._forget = forget
         self._gone = False
         # (spec, key): a lease or delay. (spec, None): the next made-up unit. (None, worker): its
         # life.
@@ -65,11 +69,6 @@ class Store(api.Namespace):
     @property
     def name(self) -> str:
         return self._name
-
-    @property
-    def gone(self) -> bool:
-        """Whether it has been destroyed."""
-        return self._gone
 
     # --- change --------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ FAULTS: list[tuple[Any, str, str, list[Any], bool]] = [
     # Other updates.
     (lifecycle, "released", "update_work_unit", [b"s", b"held", {b"status": 1}], False),
     (lifecycle, "leased", "update_work_unit", [b"s", b"a", {b"status": 3}], False),
+    (Units, "find", "update_work_unit", [b"s", b"a", {b"status": 3}], False),
     (Workers, "name_of", "update_work_unit", [b"s", b"a", NAMED], False),
     # Adding.
     (lifecycle, "added_again", "add_work_units", [b"s", MANY], False),

@@ -1,4 +1,4 @@
-"""The daemon among good clients and all kinds of bad ones, in two scenarios.
+"""Runs one scenario: the daemon among good clients and all kinds of bad ones.
 
     scripts/faults                              the fault test, some minutes
     scripts/faults --units 10000 --untimed      small, and without what is a matter of time
@@ -7,6 +7,8 @@
 
 or `python -m scripts.trials SCENARIO`. All are real processes and sockets on 127.0.0.1. Each line
 "ok" or "FAILED" is a check; the exit status is 0 only if all held.
+
+A scenario is a module with `add_arguments` and `run`, and has a line in SCENARIOS.
 """
 
 from __future__ import annotations
@@ -15,27 +17,36 @@ import argparse
 import signal
 import sys
 import time
+from typing import Protocol
 
 from scripts.processes.server import ScriptError
+from scripts.trials import faults, soak
 from scripts.trials.checks import Report, note
-from scripts.trials.faults import Size, fault_test
-from scripts.trials.soak import soak
+
+
+class Scenario(Protocol):
+    """A module of this package that is run as a whole; its docstring's first line tells of it."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options that it has on the command line."""
+
+    def run(self, report: Report, arguments: argparse.Namespace) -> None:
+        """Run it, and report its checks. Raises ScriptError when it can't be run."""
+
+
+SCENARIOS: dict[str, Scenario] = {"faults": faults, "soak": soak}
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line; argparse ends the program when it is wrong."""
     parser = argparse.ArgumentParser(description="Try the daemon among all kinds of clients.")
     scenarios = parser.add_subparsers(dest="scenario", required=True)
-    add = scenarios.add_parser("faults", help="all kinds of faults at once").add_argument
-    add("--units", type=int, default=100_000, help="units of the chain (default: 100,000)")
-    add("--workers", type=int, default=200, help="good workers (default: 200)")
-    add("--untimed", action="store_true", help="leave out the check of the latencies")
-    add = scenarios.add_parser("soak", help="a long and steady load").add_argument
-    add("--minutes", type=float, default=10, help="how long (default: 10)")
-    arguments = parser.parse_args()
-    if arguments.scenario == "soak" and arguments.minutes < 1:
-        parser.error("it takes a minute for each fault to happen")
-    return arguments
+    for name, scenario in SCENARIOS.items():
+        about = (scenario.__doc__ or "").partition("\n")[0]
+        scenario.add_arguments(scenarios.add_parser(name, help=about, description=about))
+    return parser.parse_args()
 
 
 def main() -> int:
@@ -46,11 +57,7 @@ def main() -> int:
     report = Report()
     started = time.monotonic()
     try:
-        if arguments.scenario == "faults":
-            size = Size(arguments.workers, arguments.units)
-            fault_test(report, size, timed=not arguments.untimed)
-        else:
-            soak(report, arguments.minutes)
+        SCENARIOS[arguments.scenario].run(report, arguments)
     except (ScriptError, OSError) as error:
         print(f"{arguments.scenario}: {error}", file=sys.stderr)
         return 1

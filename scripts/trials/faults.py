@@ -7,6 +7,7 @@ descriptors are used up while it has nothing else to do.
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -182,8 +183,17 @@ def check_latency(report: Report, quiet: Drain, faulted: Drain, *, timed: bool) 
         note(f"p99 of the good workers, not checked: {figures}")
 
 
-def fault_test(report: Report, size: Size, *, timed: bool) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options on the command line."""
+    add = parser.add_argument
+    add("--units", type=int, default=100_000, help="units of the chain (default: 100,000)")
+    add("--workers", type=int, default=200, help="good workers (default: 200)")
+    add("--untimed", action="store_true", help="leave out the check of the latencies")
+
+
+def run(report: Report, arguments: argparse.Namespace) -> None:
     """All of it."""
+    size = Size(arguments.workers, arguments.units)
     connections = size.workers + OTHER_CONNECTIONS
     if (files := raise_file_limit()) < connections + SPARE_FILES:
         raise ScriptError(f"only {files} files may be open: too few for {size.workers} workers")
@@ -192,6 +202,6 @@ def fault_test(report: Report, size: Size, *, timed: bool) -> None:
         quiet_drain, quiet = quiet_run(report, server, size)
         faulted_drain, faulted = faulted_run(report, server, size)
         check_rest(report, quiet, faulted)
-        check_latency(report, quiet_drain, faulted_drain, timed=timed)
+        check_latency(report, quiet_drain, faulted_drain, timed=not arguments.untimed)
         check_full_table(report, server)
         check_end(report, server)

@@ -7,13 +7,14 @@ left, no greenlet and no descriptor may be left.
 
 from __future__ import annotations
 
+import argparse
 import time
 from statistics import median
 from typing import Any
 
 from scripts.processes.daemon import Daemon, daemon
 from scripts.processes.program import Program, module
-from scripts.processes.server import SERVER_CORE
+from scripts.processes.server import SERVER_CORE, ScriptError
 from scripts.trials.chain import fill
 from scripts.trials.checks import (
     Look,
@@ -104,8 +105,16 @@ def check_trend(report: Report, looks: list[Look]) -> None:
     )
 
 
-def soak(report: Report, minutes: float) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options on the command line."""
+    parser.add_argument("--minutes", type=float, default=10, help="how long (default: 10)")
+
+
+def run(report: Report, arguments: argparse.Namespace) -> None:
     """All of it."""
+    minutes = arguments.minutes
+    if minutes < 1:
+        raise ScriptError("it takes a minute for each fault to happen")
     with daemon({**TIMEOUTS, "max_connections": CONNECTIONS}, core=SERVER_CORE) as server:
         load(server, WARM_UP_SECONDS)
         before = cleared(server)

@@ -19,11 +19,12 @@ Item = TypeVar("Item", bound=Hashable)
 class Deadlines(Generic[Item]):
     """Items, each with the one moment of the backend's clock at which it is due (seconds)."""
 
-    __slots__ = ("_buckets", "_opened", "_order", "_second", "_seconds", "next", "now")
+    __slots__ = ("_buckets", "_empty", "_opened", "_order", "_second", "_seconds", "next", "now")
 
     def __init__(self) -> None:
         self._buckets: dict[int, dict[Item, float]] = {}
         self._seconds: list[int] = []  # a heap of the keys of _buckets
+        self._empty = 0  # how many buckets are empty: those are left for a while, and swept
         self._second = -(2**63)  # seconds up to this one have been opened
         self._opened: dict[Item, float] = {}  # what the opened seconds still hold,
         self._order: list[tuple[float, int, Item]] = []  # and its order, latest first
@@ -40,6 +41,8 @@ class Deadlines(Generic[Item]):
             insort(self._order, (-when, id(item), item))
             self.next = min(self.next, when)
         elif (bucket := self._buckets.get(second)) is not None:
+            if not bucket:
+                self._empty -= 1
             bucket[item] = when
         else:
             self._buckets[second] = {item: when}
@@ -51,10 +54,13 @@ class Deadlines(Generic[Item]):
         second = int(when)
         if second <= self._second:
             self._opened.pop(item, None)
-        elif (bucket := self._buckets.get(second)) is not None:
+        elif bucket := self._buckets.get(second):
             bucket.pop(item, None)
             if not bucket:
                 bucket.clear()  # else it keeps the memory of all that was in it
+                self._empty += 1
+                if self._empty > 16 + len(self._buckets) // 2:
+                    self._sweep()
 
     def due(self, now: float) -> list[Item]:
         """What is due at `now`, the earliest first; it stays in."""
@@ -78,6 +84,13 @@ class Deadlines(Generic[Item]):
                 del opened[item]
         self.next = -order[-1][0] if order else self._seconds[0] if self._seconds else math.inf
 
+    def _sweep(self) -> None:
+        """Drop the empty buckets. They are half of all, so it costs O(1) for each of them."""
+        self._buckets = {second: bucket for second, bucket in self._buckets.items() if bucket}
+        self._seconds = list(self._buckets)
+        heapq.heapify(self._seconds)
+        self._empty = 0
+
     def _open(self, now: float) -> None:
         """Put in order the seconds that have come."""
         seconds, order = self._seconds, self._order
@@ -86,6 +99,8 @@ class Deadlines(Generic[Item]):
         while seconds and seconds[0] <= now:
             self._second = heapq.heappop(seconds)
             bucket = self._buckets.pop(self._second)
+            if not bucket:
+                self._empty -= 1
             self._opened.update(bucket)
             for item, when in bucket.items():
                 order.append((-when, id(item), item))

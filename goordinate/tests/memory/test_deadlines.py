@@ -134,3 +134,35 @@ def test_a_second_that_is_empty_again_keeps_no_memory() -> None:
     for item in range(10_000):
         deadlines.discard(item, 1000.0 + item % 2)
     assert all(sys.getsizeof(bucket) < 100 for bucket in deadlines._buckets.values())
+
+
+def test_seconds_that_are_empty_again_are_dropped() -> None:
+    # Delays of an hour and more, of units that are then deleted: no two end in the same second.
+    deadlines: Deadlines[int] = Deadlines()
+    deadlines.add(-1, 5000)
+    for turn in range(3):
+        for item in range(1000):
+            deadlines.add(item, 10_000.0 * turn + item)
+        for item in range(1000):
+            deadlines.discard(item, 10_000.0 * turn + item)
+        assert len(deadlines._buckets) == len(deadlines._seconds) < 50
+    assert pop_due(deadlines, 5000) == [-1]
+    assert pop_due(deadlines, 50_000) == []
+    assert (deadlines._buckets, deadlines._seconds) == ({}, [])
+
+
+def test_a_second_that_was_empty_is_used_again() -> None:
+    # 17 empty buckets are swept, with what has come into the others in the meantime kept.
+    deadlines: Deadlines[int] = Deadlines()
+    for turn in range(10):
+        for item in range(30):
+            deadlines.add(item, 100.0 + item)
+        for item in range(0, 30, 1 + turn % 2):
+            deadlines.discard(item, 100.0 + item)
+        for item in range(0, 30, 1 + turn % 2):
+            deadlines.add(item, 100.0 + item)
+        for item in range(30):
+            deadlines.discard(item, 100.0 + item)
+    deadlines.add(3, 103.0)
+    assert pop_due(deadlines, 102.9) == []
+    assert pop_due(deadlines, 200) == [3]

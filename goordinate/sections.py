@@ -126,6 +126,7 @@ _AMOUNT = Kind("a number of 0 or more, or null", _is_amount)
 _OPTIONAL_TEXT = Kind("a string or null", _TEXT.accepts)
 _POSITIVE = Kind("a number above 0", lambda value: _is_amount(value) and value > 0)
 _SIZE = Kind("a number of bytes, 1024 or more", lambda value: _is_integer(value) and value >= 1024)
+_BUDGET = Kind("a number of bytes, 0 or more", _COUNT.accepts)
 _MOST = Kind("an integer of 1 or more", lambda value: _is_integer(value) and value >= 1)
 _OPTIONAL_MOST = Kind("an integer of 1 or more, or null", _MOST.accepts)
 # With less than 16, everyday calls would be refused.
@@ -210,11 +211,13 @@ class JobQueueConfig:
     """The keys of `coordinate.job_queue`.
 
     Of a work spec's finished units, `limit_completed_count` are kept, and none for longer than
-    `limit_completed_age` seconds; None is no limit.
+    `limit_completed_age` seconds; None is no limit. The past attempts of a unit keep at most
+    `attempt_data` bytes that are not the unit's own.
     """
 
     limit_completed_count: int | None = field(default=None, metadata=_takes(_COUNT, reloads=True))
     limit_completed_age: float | None = field(default=None, metadata=_takes(_AMOUNT, reloads=True))
+    attempt_data: int = field(default=4096, metadata=_takes(_BUDGET, reloads=True))
     snapshot_period_seconds: float | None = field(
         default=None, metadata=_takes(_AMOUNT, lacks=_KEEPS_STATE)
     )

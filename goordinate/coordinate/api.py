@@ -101,7 +101,8 @@ class AttemptState(NamedTuple):
     start_time: float
     #: PENDING, EXPIRED, FINISHED, FAILED or RETRYABLE.
     status: int
-    #: The data as of this attempt: the unit's own until the attempt gives another.
+    #: The data as of this attempt: the unit's own until the attempt gives another. That of a past
+    #: attempt may not have been kept, and is a map that says so (`attempt_data.NOT_KEPT`).
     data: bytes
     #: When it ended; None while it is pending.
     end_time: float | None
@@ -452,6 +453,11 @@ class Backend(ABC):
     @abstractmethod
     def summarize(self) -> list[Summary]:
         """The counts of every work spec of every namespace."""
+
+    @abstractmethod
+    def bound_attempt_data(self, size: int) -> None:
+        """Let the past attempts of each unit keep at most `size` bytes (see `attempt_data`, which
+        has the default). What a unit keeps already stays until it changes."""
 
     @abstractmethod
     def settle(self) -> None:

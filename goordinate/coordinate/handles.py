@@ -366,7 +366,8 @@ class Attempt(_Handle):
 
     @property
     def data(self) -> bytes:
-        """The data as of this attempt."""
+        """The data as of this attempt; a past one's that was not kept is a map that says so
+        (`attempt_data.NOT_KEPT`)."""
         return self.state.data
 
     @property

@@ -278,7 +278,8 @@ def added_again(
     # The name stays in the form in which it was first stored.
     entry = with_data(record[ENTRY], key, data_of(entry, key))
     if record[STATUS] == PENDING and not restart:
-        return (*record[:2], priority or 0, *record[3:6], entry, *record[7:])
+        own = None if entry == record[ENTRY] else entry
+        return (*record[:2], priority or 0, *record[3:6], own, *record[7:])
     status = RETRYABLE if record[STATUS] == PENDING else None
     after = released(record, status, now, not_before=not_before)
     kept = record[PRIORITY] if restart else priority or 0
@@ -396,6 +397,8 @@ def called(
         entry, status, priority, when, worker, started, own, past, lapses, last = record
         own = own or entry
         entry = with_data(entry, key, data)
+        if entry == own:
+            entry, own = own, None  # not kept twice
         record = (entry, status, priority, when, worker, started, own, past, lapses, last)
     if effect == GO_ON:
         after = _until(record, now + seconds)
@@ -428,7 +431,7 @@ def _rewritten(
     """The unit with a past attempt of another status and data, ended now if it had no end."""
     worker, started, end, _, entry, number = record[PAST][index]
     if data is not None:
-        entry = with_data(entry, key, data)
+        entry = with_data(record[ENTRY], key, data)
     attempt: PastAttempt = (worker, started, now if end is None else end, status, entry, number)
     past = (*record[PAST][:index], attempt, *record[PAST][index + 1 :])
     return (*record[:7], past, *record[8:])

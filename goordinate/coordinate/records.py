@@ -14,8 +14,9 @@ from goordinate.coordinate.names import Name
 from goordinate.coordinate.states import AVAILABLE
 
 #: An attempt that no longer holds its unit: worker, start, end (None: taken from its worker while
-#: pending), status, entry as the attempt left it, number.
-PastAttempt = tuple[Name | None, float, float | None, int, bytes, int]
+#: pending), status, entry as the attempt left it (the size of its data in bytes, if that was not
+#: kept: `attempt_data`), number.
+PastAttempt = tuple[Name | None, float, float | None, int, bytes | int, int]
 
 Record = tuple[
     bytes,

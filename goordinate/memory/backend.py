@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goordinate.coordinate import api
+from goordinate.coordinate import api, attempt_data
 from goordinate.coordinate.clock import Clock
 from goordinate.coordinate.journal import Journal, NoJournal
 from goordinate.memory.namespace import MemoryNamespace
@@ -15,11 +15,13 @@ class MemoryBackend(api.Backend):
         self._clock = clock
         self._journal = NoJournal() if journal is None else journal
         self._namespaces: dict[str, MemoryNamespace] = {}
+        self._attempt_data = attempt_data.DEFAULT_BUDGET
 
     def namespace(self, name: str) -> MemoryNamespace:
         namespace = self._namespaces.get(name)
         if namespace is None:
             namespace = MemoryNamespace(name, self._clock, self._journal, self._forget)
+            namespace.attempt_data = self._attempt_data
             self._namespaces[name] = namespace
         return namespace
 
@@ -32,6 +34,11 @@ class MemoryBackend(api.Backend):
 
     def summarize(self) -> list[api.Summary]:
         return [summary for namespace in self.namespaces() for summary in namespace.summarize()]
+
+    def bound_attempt_data(self, size: int) -> None:
+        self._attempt_data = size
+        for namespace in self._namespaces.values():
+            namespace.attempt_data = size
 
     def settle(self) -> None:
         self._journal.settle()

@@ -12,6 +12,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from goordinate.coordinate import api, lifecycle
+from goordinate.coordinate.attempt_data import DEFAULT_BUDGET, bounded_units, past_data
 from goordinate.coordinate.clock import Clock
 from goordinate.coordinate.errors import Gone, NoSuchWorkSpec, NoSuchWorkUnit
 from goordinate.coordinate.journal import (
@@ -65,6 +66,8 @@ class Store(api.Namespace):
         self._scheduler = Scheduler()
         # The highest number of an attempt in a spec that was deleted.
         self._last_number = 0
+        #: Bytes that the past attempts of a unit may keep.
+        self.attempt_data = DEFAULT_BUDGET
 
     @property
     def name(self) -> str:
@@ -74,6 +77,12 @@ class Store(api.Namespace):
 
     def make(self, changes: Sequence[Change]) -> None:
         """Make all changes of one operation."""
+        for change in changes:
+            if type(change) is UnitChanges:
+                for record in change.units.values():
+                    if record and record[PAST]:  # seldom
+                        change.units = bounded_units(change.units, self.attempt_data)
+                        break
         for change in changes:
             if type(change) is UnitChanges:  # nearly always
                 spec: Spec = self._specs[change.spec]
@@ -190,7 +199,8 @@ class Store(api.Namespace):
     def _attempt_states(self, spec: Spec, key: bytes, record: Record) -> list[api.AttemptState]:
         """The attempts of a unit that are on record, oldest first."""
         states = []
-        for worker, started, end, status, entry, number in record[PAST]:
+        for attempt in record[PAST]:
+            worker, started, end, status, _, number = attempt
             ended = self._optional_unix(end)
             states.append(
                 api.AttemptState(
@@ -198,7 +208,7 @@ class Store(api.Namespace):
                     worker_name=worker,
                     start_time=self._unix(started),
                     status=status,
-                    data=data_of(entry, key),
+                    data=past_data(attempt, key),
                     end_time=ended,
                     expiration_time=ended,
                     active=False,

@@ -46,6 +46,7 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
         "job_queue": {
             "limit_completed_count": None,
             "limit_completed_age": None,
+            "attempt_data": 4096,
             "snapshot_period_seconds": None,
             "snapshot_path_format": None,
             "delete_snapshots_beyond": None,

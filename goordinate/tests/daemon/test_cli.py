@@ -14,6 +14,7 @@ from goordinate.tests.daemon.conftest import COMMAND, DEADLINE, ENVIRONMENT
 DEFAULT_YAML = """\
 coordinate:
   job_queue:
+    attempt_data: 4096
     delete_snapshots_beyond: null
     do_recover: false
     joblog: false

@@ -17,6 +17,7 @@ from goordinate.config import (
     difference,
     load,
 )
+from goordinate.coordinate.attempt_data import DEFAULT_BUDGET
 from goordinate.logs import levels
 from goordinate.tests.daemon.configuration import DEFAULTS, error_of, load_text
 
@@ -89,6 +90,7 @@ gone: null
 PORT = "an integer from 0 to 65535"
 COUNT = "an integer of 0 or more, or null"
 AMOUNT = "a number of 0 or more, or null"
+BUDGET = "a number of bytes, 0 or more"
 ABOVE_0 = "a number above 0"
 SIZE = "a number of bytes, 1024 or more"
 MOST = "an integer of 1 or more"
@@ -154,6 +156,9 @@ WRONG_VALUES = [
             ("limit_completed_age", AMOUNT, ".inf", "inf"),
             ("limit_completed_age", AMOUNT, "false", "false"),
             ("limit_completed_age", AMOUNT, "{}", "a map"),
+            ("attempt_data", BUDGET, "-1", "-1"),
+            ("attempt_data", BUDGET, "1.5", "1.5"),
+            ("attempt_data", BUDGET, "4 KiB", "the string '4 KiB'"),
             ("limit_completed_age", AMOUNT, "1e3", "the string '1e3'"),
             ("snapshot_period_seconds", AMOUNT, "often", "the string 'often'"),
             ("snapshot_path_format", "a string or null", "7", "7"),
@@ -202,6 +207,7 @@ def test_a_wrong_value_on_the_command_line_names_the_option() -> None:
         ("{limit_completed_count: 0}", "job_queue", "limit_completed_count", 0),
         ("{limit_completed_age: 0}", "job_queue", "limit_completed_age", 0),
         ("{limit_completed_age: 1.5e+3}", "job_queue", "limit_completed_age", 1500.0),
+        ("{attempt_data: 0}", "job_queue", "attempt_data", 0),
         ("{delete_snapshots_beyond: 5}", "job_queue", "delete_snapshots_beyond", 5),
         ("{postgres_schema: other}", "job_queue", "postgres_schema", "other"),
         ("{joblog: true}", "job_queue", "joblog", True),
@@ -317,3 +323,7 @@ def test_reading_again_changes_what_can_and_says_what_cannot() -> None:
 )
 def test_difference(target: dict[object, object], expected: object) -> None:
     assert difference({"a": {"b": 1, "c": [1]}, "d": None}, target) == expected
+
+
+def test_past_attempts_keep_as_much_as_without_a_configuration() -> None:
+    assert JobQueueConfig().attempt_data == DEFAULT_BUDGET

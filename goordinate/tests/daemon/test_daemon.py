@@ -80,6 +80,7 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
             b"job_queue": {
                 b"limit_completed_count": None,
                 b"limit_completed_age": 60,
+                b"attempt_data": 4096,
                 b"snapshot_period_seconds": None,
                 b"snapshot_path_format": None,
                 b"delete_snapshots_beyond": None,

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
-from .decode import loads
+from .decode import Reader, decode_item, loads, read_list, read_map
 from .encode import array_head
 from .errors import CBORError, DecodeError, EncodeError, RPCError
 from .framing import FrameReader, frame
-from .heads import MAX_DEPTH
+from .heads import ARRAY, MAP, MAX_DEPTH
 from .limits import Limits
 from .progress import CHECKS, Progress
 from .queues import unacknowledged
@@ -103,8 +103,10 @@ class Client:
             self._sock.close()
             self._sock = None
 
-    def call(self, method: str, *params: object) -> Any:
+    def call(self, method: str, *params: object, read: Reader[Any] = decode_item) -> Any:
         """The result of a method, called with positional parameters.
+
+        read: what takes the result out of the answer; `decode_item` gives its value.
 
         Raises RemoteError if the server answers with an error, TimeoutError if the call takes too
         long, another OSError if the connection fails and all retries fail, EncodeError if a
@@ -114,14 +116,18 @@ class Client:
         request_id = self._next_id()
         outcome = self._ask(
             encode_request(request_id, method, params),
-            lambda answer: _outcome(answer, request_id, method),
+            lambda answer: _outcome(_message(answer, read), request_id, method),
         )
         if isinstance(outcome, RemoteError):
             raise outcome
         return outcome
 
-    def call_many(self, calls: Iterable[tuple[str, Sequence[object]]]) -> list[Any]:
+    def call_many(
+        self, calls: Iterable[tuple[str, Sequence[object]]], *, read: Reader[Any] = decode_item
+    ) -> list[Any]:
         """The results of calls, each a method and its parameters, sent as one batch.
+
+        read: as in `call`, for all results.
 
         The server serves them in order.  The result of a call that fails is a RemoteError, and the
         other calls are served all the same.  Raises what `call` raises; RemoteError if the server
@@ -132,7 +138,8 @@ class Client:
             return []
         requests = (encode_request(*call) for call in numbered)
 
-        def read(answers: Any) -> list[Any]:
+        def outcomes(message: bytes) -> list[Any]:
+            answers = _message(message, read)
             refused = _refusal(answers, None)
             if refused is not None:
                 raise refused
@@ -143,19 +150,19 @@ class Client:
                 for answer, (request_id, method, _) in zip(answers, numbered, strict=True)
             ]
 
-        return self._ask(array_head(len(numbered)) + b"".join(requests), read)
+        return self._ask(array_head(len(numbered)) + b"".join(requests), outcomes)
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    def _ask(self, message: bytes, read: Callable[[Any], T]) -> T:
+    def _ask(self, message: bytes, read: Callable[[bytes], T]) -> T:
         """What `read` makes of the answer to a message."""
         _check(message)
         retries, wait = self._retries, self._base_retry_seconds
         while True:
             try:
-                return read(loads(self._exchange(frame(message)), max_depth=_ANSWERS.max_depth))
+                return read(self.exchange(message))
             except BaseException as fault:
                 self.close()
                 lost = isinstance(fault, OSError) and not isinstance(fault, TimeoutError)
@@ -165,14 +172,17 @@ class Client:
             time.sleep(wait)
             wait *= 2
 
-    def _exchange(self, data: bytes) -> bytes:
-        """Send a frame and receive one.  Returns its message."""
+    def exchange(self, message: bytes) -> bytes:
+        """The answer to a message, once: both are encoded, without a frame.
+
+        Raises OSError if the connection fails, CBORError if what comes back is no answer.
+        """
         patience = _Patience(self._connected(), self._timeout)
         reader = FrameReader(_ANSWERS)
         messages: list[bytes] = []
         # Should the connection be lost, the server may have sent the reason before.
         with contextlib.suppress(ConnectionError):
-            patience.send(data)
+            patience.send(frame(message))
         while not messages:
             chunk = patience.receive()
             if not chunk:
@@ -257,6 +267,27 @@ def _check(message: bytes) -> None:
         loads(message)
     except DecodeError as fault:
         raise EncodeError(f"what would be sent cannot be read again: {fault}") from None
+
+
+def _message(message: bytes, read: Reader[Any]) -> Any:
+    """What a server sends, with each result as `read` takes it: the fields of an answer, the list
+    of these for a batch, or any other value."""
+    fields = {b"id": decode_item, b"error": decode_item, b"result": read}
+
+    def fields_of(buf: bytes, pos: int, depth: int) -> tuple[dict[bytes, Any], int]:
+        return read_map(buf, pos, depth, fields)
+
+    major = message[0] >> 5 if message else None
+    value: Any
+    if major == MAP:
+        value, end = fields_of(message, 0, _ANSWERS.max_depth)
+    elif major == ARRAY:
+        value, end = read_list(message, 0, _ANSWERS.max_depth, fields_of)
+    else:
+        value, end = decode_item(message, 0, _ANSWERS.max_depth)
+    if end < len(message):
+        raise DecodeError("more bytes after the item", end)
+    return value
 
 
 def _outcome(answer: Any, request_id: int, method: str) -> Any:

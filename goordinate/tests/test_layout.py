@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "wire": (("goordinate.cborrpc",), ("codec", "limits", "messages")),
     "server": (("goordinate.cborrpc.server",), ("codec", "limits", "messages", "wire", "gevent")),
+    "client": (("goordinate.client",), ("codec", "wire")),
     "coordinate": (("goordinate.coordinate",), ("codec",)),
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
     "jobserver": (("goordinate.jobserver",), ("codec", "messages", "coordinate")),

@@ -28,6 +28,18 @@ class UnitChanges:
     added: Mapping[bytes, bytes]
     #: `units` are the first of the spec's queue, in order.
     heads: bool = False
+    #: The leases or delays of `units` were over before, and everybody has seen them so: many that
+    #: end together are noted some at a time.
+    lapsed: bool = False
+
+
+@dataclass(slots=True)
+class UnitsCleared:
+    """All units of a work spec that were noted in one of these states go."""
+
+    #: The identity of the spec's name.
+    spec: bytes
+    states: frozenset[int]
 
 
 @dataclass(slots=True)
@@ -75,7 +87,7 @@ class LocksChange:
     locks: LockChanges
 
 
-Change = UnitChanges | SpecChange | WorkerChange | LocksChange
+Change = UnitChanges | UnitsCleared | SpecChange | WorkerChange | LocksChange
 
 
 class Journal(Protocol):

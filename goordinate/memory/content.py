@@ -21,12 +21,12 @@ from goordinate.coordinate.errors import (
     NoSuchWorkSpec,
     NoSuchWorkUnit,
 )
-from goordinate.coordinate.journal import Change, SpecChange, UnitChanges
+from goordinate.coordinate.journal import Change, SpecChange, UnitChanges, UnitsCleared
 from goordinate.coordinate.names import Name, identity, printable
 from goordinate.coordinate.new_units import NewWorkUnit
 from goordinate.coordinate.numeric import is_number
 from goordinate.coordinate.records import ENTRY, PRIORITY, STATUS, Record, data_of, expand
-from goordinate.coordinate.states import ENDED
+from goordinate.coordinate.states import ENDED, UNIT_STATES
 from goordinate.memory.people import PeopleCalls
 from goordinate.memory.spec import Spec
 
@@ -205,18 +205,21 @@ class ContentCalls(PeopleCalls):
             return count
         if names is None:
             assert statuses is not None
-            keys = list(units.in_states(statuses))
+            cleared = frozenset(statuses).intersection(UNIT_STATES)
+            count = sum(units.queues.counts[state] for state in cleared)
+            changes: list[Change] = [UnitsCleared(spec.identity, cleared)]
             kept = {state: count for state, count in archived.items() if state not in statuses}
         else:
             found = dict.fromkeys(map(identity, names))
             keys = [key for key in found if _is_in(units.find(key), statuses)]
+            count = len(keys)
+            changes = [UnitChanges(spec.identity, dict.fromkeys(keys), NO_UNITS)]
             kept = archived
-        changes: list[Change] = [UnitChanges(spec.identity, dict.fromkeys(keys), NO_UNITS)]
         if kept != archived:
             record = replace(spec.record, archived=tuple(kept.items()))
             changes.append(SpecChange(spec.identity, record))
         self.make(changes)
-        return len(keys) + sum(archived.values()) - sum(kept.values())
+        return count + sum(archived.values()) - sum(kept.values())
 
     def update_work_unit(
         self,

@@ -21,6 +21,7 @@ from goordinate.coordinate.journal import (
     LocksChange,
     SpecChange,
     UnitChanges,
+    UnitsCleared,
     WorkerChange,
 )
 from goordinate.coordinate.locks import LockTree
@@ -90,6 +91,10 @@ class Store(api.Namespace):
                 self._scheduler.touch(spec)
             elif type(change) is SpecChange:
                 self._change_spec(change)
+            elif type(change) is UnitsCleared:
+                spec = self._specs[change.spec]
+                spec.units.clear_states(change.states)
+                self._scheduler.touch(spec)
             elif type(change) is WorkerChange:
                 self._workers.apply(change.record)
             elif type(change) is LocksChange:

@@ -6,7 +6,7 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 from goordinate.coordinate.journal import UnitChanges
@@ -65,10 +65,6 @@ class Units:
         states = ALL_STATES if statuses is None else ALL_STATES.intersection(statuses)
         order = self.queues.by_priority if by_priority else self.queues.by_key
         return first(order(states, lowest), limit)
-
-    def in_states(self, statuses: Collection[int]) -> Iterator[bytes]:
-        """The keys of all units in these states."""
-        return self.queues.by_key(ALL_STATES.intersection(statuses), b"")
 
     def overdue(
         self, state: int, keep: int | None, older_than: float | None, limit: int | None
@@ -130,6 +126,11 @@ class Units:
         self.stored = {}
         self.queues = UnitQueues()
         self._ended = EndedUnits()
+
+    def clear_states(self, states: Collection[int]) -> None:
+        """Delete all units in these states."""
+        keys = list(self.queues.by_key(states, b""))
+        self.apply(UnitChanges(self._spec, dict.fromkeys(keys), {}))
 
     def _move(self, key: bytes, before: Record, record: Record) -> None:
         """A unit stays in its state and in the same hands."""

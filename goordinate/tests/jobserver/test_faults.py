@@ -62,7 +62,7 @@ FAULTS: list[tuple[Any, str, str, list[Any], bool]] = [
     (content, "is_number", "prioritize_work_units", [b"s", THREE], False),
     (lifecycle, "prioritized", "prioritize_work_units", [b"s", THREE], False),
     (Units, "find", "del_work_units", [b"s", {b"work_unit_keys": [b"a", b"held"]}], False),
-    (Units, "in_states", "del_work_units", [b"s", {b"state": 1}], False),
+    (content, "UnitsCleared", "del_work_units", [b"s", {b"state": 1}], False),
     (Units, "overdue", "archive", [{}], False),
     (EndedUnits, "doomed", "archive", [{}], False),
     # Work specs.

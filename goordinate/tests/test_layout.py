@@ -44,6 +44,10 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "log writer": (("goordinate.log_writer",), ()),
     "logs": (("goordinate.logs",), ("config", "log writer")),
+    "testing": (
+        ("goordinate.testing", "goordinate.pytest_plugin"),
+        ("wire", "messages", "client", "coordinate", "jobserver", "backend", "pytest"),
+    ),
     "pid file": (("goordinate.pid_file",), ()),
     "services": (("goordinate.services",), ("server", "jobserver", "gevent")),
     "command line": (("goordinate.command_line",), ("version", "backend", "config", "logs")),

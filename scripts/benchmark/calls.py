@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from scripts.benchmark.load import request
+from goordinate.cborrpc.framing import frame
+from scripts.benchmark.load import KEY, finish_message, get_work
 from scripts.benchmark.rounds import UNITS_A_CALL, Bench, Sample, add_units, least, sample
 from scripts.benchmark.table import Line, at_least, at_most, report
 
@@ -19,12 +20,8 @@ MILLION = 1_000_000
 TOP_UP = 20
 
 #: What a worker sends and gets for one unit of work: the floor is given requests and answers of
-#: these sizes. `loadgen.c` writes the same.
-DATA = {b"data": bytes(32)}
-GET_WORK = request(
-    "get_work", b"worker-000000", {b"lease_time": 900, b"available_gb": 7, b"max_jobs": 1}
-)
-FINISH = request("update_work_unit", b"spec00", b"u000000000000", {b"status": 4, b"data": DATA})
+#: these sizes.
+WORK = [get_work(0, 1), frame(finish_message(b"spec00", KEY % 0))]
 SMALL_ANSWER, WORK_ANSWER = 20, 60  # bytes; get_work's is 98, update_work_unit's 20
 
 
@@ -69,7 +66,7 @@ def _work(bench: Bench, kind: str, connections: int, specs: int = 1) -> Sample:
     if kind == "floor":
         count = bench.sized(CALLS["floor"])
         with bench.server(kind, answer_bytes=WORK_ANSWER) as server:
-            return sample(server, [GET_WORK, FINISH], connections=connections, count=count)
+            return sample(server, WORK, connections=connections, count=count)
     units = bench.sized(UNITS[kind])
     with bench.server(kind, specs) as server:
         # Some more than are taken, so that no call finds nothing.

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from goordinate.cborrpc import Client
-from scripts.benchmark.load import Load, Result, batch_request, request, run_load
+from scripts.benchmark.load import KEY, Load, Result, batch_request, get_work, request, run_load
 from scripts.benchmark.rounds import UNITS_A_CALL, Bench, add_units, spec_name
 from scripts.benchmark.servers import output_of
 from scripts.benchmark.table import Line, at_most, report, short
@@ -29,10 +29,6 @@ IDLE, BUSY = 10_000, 800
 PAUSE_RUNS = 3
 PROBE_EVERY_US = 1_000
 AVAILABLE = 1
-
-
-def _key(number: int) -> bytes:
-    return b"u%012d" % number
 
 
 def memory(bench: Bench) -> list[Line]:
@@ -66,14 +62,14 @@ def calls(bench: Bench) -> list[Line]:
             request(
                 "prioritize_work_units",
                 spec_name(0),
-                {b"work_unit_keys": [_key(i)], b"priority": 5},
+                {b"work_unit_keys": [KEY % i], b"priority": 5},
             )
             for i in middle
         ],
         "delete one": [
-            request("del_work_units", spec_name(0), {b"work_unit_keys": [_key(i)]}) for i in middle
+            request("del_work_units", spec_name(0), {b"work_unit_keys": [KEY % i]}) for i in middle
         ],
-        "get_work": [request("get_work", b"worker-000000", {b"max_jobs": 1})],
+        "get_work": [get_work(0, 1)],
     }
     with bench.server("ours", SPECS) as server:
         _fill_all(server, units)
@@ -97,7 +93,7 @@ def _milliseconds(measure: str, result: Result) -> Line:
 def pages(bench: Bench) -> list[Line]:
     """Pages from the middle and get_work of 1,000: the time until the client has decoded them."""
     units = bench.sized(MILLION)
-    page: dict[bytes, object] = {b"start": _key(units // 2), b"limit": PAGE}
+    page: dict[bytes, object] = {b"start": KEY % (units // 2), b"limit": PAGE}
     asked: dict[str, tuple[str, object, dict[bytes, object]]] = {
         "page of 1,000 from the middle": ("get_work_units", spec_name(0), page),
         "the same, by state": ("get_work_units", spec_name(0), {**page, b"state": AVAILABLE}),

@@ -1,4 +1,4 @@
-"""The load on a server: builds loadgen.c, runs it beside the server, and reads its figures.
+"""The load on a server: runs the load generator beside it, and reads its figures.
 
 What is measured lies between `go` and `report`: the connections are made before, and each has
 had one call answered.
@@ -6,24 +6,14 @@ had one call answered.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
+import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from goordinate.cborrpc.encode import dumps
+from goordinate.cborrpc.encode import array_head, dumps
 from goordinate.cborrpc.framing import frame
-from scripts.processes.program import Program
-from scripts.processes.server import ScriptError
-
-HERE = Path(__file__).resolve().parent
-SOURCES = ("loadgen.c", "loadgen_cbor.h", "loadgen_latency.h")
+from scripts.processes.program import Program, module
 
 
 @dataclass(frozen=True)
@@ -38,82 +28,63 @@ class Result:
     p50_us: float
     p99_us: float
     max_us: float
-    errors: int
-    lost: int  # connections that ended before their time
-    idle_errors: int  # idle connections that got no answer at the end
-    ran_out: int  # get_work calls that got nothing
-
-
-@cache
-def loadgen() -> str:
-    """The path of the load generator, compiled when there is none of these sources yet."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
-    if not compiler:
-        raise ScriptError("the load generator is a C program, and there is no C compiler (cc)")
-    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in SOURCES))
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    program = cache_home / "goordinate" / f"loadgen-{digest.hexdigest()[:16]}"
-    if not program.exists():
-        program.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = f"{program}.{os.getpid()}"
-        command = [compiler, "-O2", "-o", unfinished, str(HERE / SOURCES[0])]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise ScriptError(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
-        Path(unfinished).rename(program)
-    return str(program)
 
 
 class Load(Program):
     """One run of the load generator: its connections are made at once, the load starts at `go`.
 
-    `options` are its command line options without dashes; loadgen.c says what they mean.
+    `options` are the fields of `loadgen.Options`. A load that is not all answered as it has to be
+    ends with ScriptError.
     """
 
     def __init__(self, port: int, frames: Iterable[bytes] = (), /, **options: object) -> None:
-        command: list[object] = [loadgen(), "--port", port]
-        self._frames = tempfile.NamedTemporaryFile()  # noqa: SIM115 (closed in __exit__)
-        if content := b"".join(frames):
-            self._frames.write(content)
-            self._frames.flush()
-            command += ["--frames", self._frames.name]
-        for name, value in options.items():
-            if value is not False:
-                command.append(f"--{name.replace('_', '-')}")
-                command += [] if value is True else [value]
-        super().__init__(command)
-
-    def __exit__(self, *raised: Any) -> None:
-        self._frames.close()
-        super().__exit__(*raised)
+        given = {"port": port, "frames": tuple(frames) or (SMALL,), **options}
+        super().__init__(module("scripts.benchmark.loadgen"), given=pickle.dumps(given))
 
     def report(self) -> Result:
-        """Wait for the end of the load. Raises ScriptError when not all was answered well."""
-        result = Result(**super().report())
-        if result.errors or result.lost or result.idle_errors:
-            raise ScriptError(
-                f"of {result.calls} calls {result.errors} had an error; {result.lost} connections "
-                f"were lost; {result.idle_errors} idle ones were not served"
-            )
-        return result
+        """Wait for the end of the load."""
+        return Result(**super().report())
 
 
-def run_load(port: int, frames: Iterable[bytes] = (), /, **options: object) -> Result:
+def run_load(port: int, frames: Iterable[bytes] = (), /, **options: Any) -> Result:
     """One load from start to end, for loads of which only the generator's figures count."""
     with Load(port, frames, **options) as load:
         load.go()
         return load.report()
 
 
+def message(method: str, *params: object) -> bytes:
+    """One request, in the order of a Python 2 client; its id takes three bytes, as most do."""
+    return dumps({b"params": list(params), b"id": 1_000, b"method": method.encode()})
+
+
 def request(method: str, *params: object) -> bytes:
     """The frame of one request."""
-    return frame(dumps(_request(method, params)))
+    return frame(message(method, *params))
 
 
-def batch_request(calls: Iterable[tuple[object, ...]]) -> bytes:
+def batch_request(calls: Iterable[tuple[Any, ...]]) -> bytes:
     """The frame of a list of requests, each (method, parameter, ..)."""
-    return frame(dumps([_request(str(method), params) for method, *params in calls]))
+    messages = [message(method, *params) for method, *params in calls]
+    return frame(array_head(len(messages)) + b"".join(messages))
 
 
-def _request(method: str, params: Iterable[object]) -> dict[bytes, object]:
-    return {b"params": list(params), b"id": 1, b"method": method.encode()}
+SMALL = request("list_work_specs", {})
+"""The smallest request."""
+
+KEY = b"u%012d"
+"""The key of a unit, of its number."""
+
+DATA = {b"data": b"work to do".ljust(32)}
+"""The data of a unit, before and after it is worked on: 40 bytes encoded."""
+
+
+def get_work(worker: int, max_jobs: int) -> bytes:
+    """The frame of a worker's request for units."""
+    options = {b"lease_time": 900, b"available_gb": 7, b"max_jobs": max_jobs}
+    return request("get_work", b"worker-%06d" % worker, options)
+
+
+def finish_message(spec: bytes, key: bytes) -> bytes:
+    """The request that finishes a unit."""
+    return message("update_work_unit", spec, key, {b"status": 4, b"data": DATA})

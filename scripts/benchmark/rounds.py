@@ -52,7 +52,7 @@ class Bench:
 
 
 def spec_name(i: int) -> bytes:
-    """The name that loadgen.c adds units under."""
+    """The name of a spec that the load generator adds units to."""
     return b"spec%02d" % i
 
 

@@ -12,7 +12,8 @@ import resource
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -28,9 +29,12 @@ P = TypeVar("P", bound="Program")
 
 
 class Program:
-    """A program that runs on the core of all load, from the caller's side."""
+    """A program that runs on the core of all load, from the caller's side.
 
-    def __init__(self, command: Sequence[object], *, nice: int = 0) -> None:
+    `given` is what it finds on its standard input before anything else.
+    """
+
+    def __init__(self, command: Sequence[object], *, given: bytes = b"", nice: int = 0) -> None:
         self._process = subprocess.Popen(
             [str(word) for word in command],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -41,6 +45,7 @@ class Program:
         seen = psutil.Process(self._process.pid)
         seen.cpu_affinity([LOAD_CORE])
         seen.nice(nice)
+        self._tell(given)
 
     def __enter__(self: P) -> P:
         self._line("ready")
@@ -116,6 +121,15 @@ def run(greenlets: Sequence[gevent.Greenlet], seconds: float) -> None:
     all_done = gevent.spawn(gevent.joinall, greenlets)
     gevent.wait([end, all_done], timeout=seconds, count=1)
     gevent.killall([end, all_done, *greenlets])
+
+
+def latencies(seconds: Iterable[float]) -> dict[str, float]:
+    """How many calls took so long, and in microseconds their mean, median, p99 and maximum."""
+    ordered = sorted(seconds)
+    mean, last = fmean(ordered), len(ordered) - 1
+    p50, p99 = ordered[last // 2], ordered[last * 99 // 100]
+    figures = {"mean_us": mean, "p50_us": p50, "p99_us": p99, "max_us": ordered[-1]}
+    return {"calls": len(ordered), **{name: value * 1e6 for name, value in figures.items()}}
 
 
 def report(figures: dict[str, Any]) -> None:

@@ -145,7 +145,7 @@ class Daemon:
                 counts=self._counts,
             ),
             backlog=BACKLOG,
-            settle=self._backend.settle,
+            settle=self._backend.settle if self._backend.must_settle else None,
             limits=self._limits,
             counts=self._counts,
             rpclog=config.server.rpclog,

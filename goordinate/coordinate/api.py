@@ -459,7 +459,11 @@ class Backend(ABC):
         """Let the past attempts of each unit keep at most `size` bytes (see `attempt_data`, which
         has the default). What a unit keeps already stays until it changes."""
 
+    @property
+    def must_settle(self) -> bool:
+        """Whether `settle` has to be called before answers leave."""
+        return False
+
     @abstractmethod
     def settle(self) -> None:
-        """Return when all that was done so far is safe. To be called before answers leave; it may
-        switch greenlets. Costs nothing in memory."""
+        """Return when all that was done so far is safe. It may switch greenlets."""

@@ -24,6 +24,10 @@ KEY_DEPTH = 8
 #: Names, or states, in one call.
 MAX_NAMES = 1_000_000
 
+#: The longest item that `remembered` keeps, in bytes, and how many it keeps.
+MAX_REMEMBERED_SIZE = 64
+MAX_REMEMBERED = 32
+
 # The lengths of leases (seconds) that RPC clients may ask for.
 DEFAULT_LEASE = 300.0
 MIN_LEASE = 1.0
@@ -146,6 +150,35 @@ def _option(key: str, reader: Reader[T]) -> Reader[T | None]:
             raise DecodeError(f"{key}: {error.what}", error.offset) from None
         except IndexError:
             raise DecodeError(f"{key}: the input ends", len(buf)) from None
+
+    return read
+
+
+def remembered(reader: Reader[T]) -> Reader[T]:
+    """`reader` for items that come again and again with the same bytes: it remembers the short
+    ones. A value is shared by all calls, so nobody may change it.
+
+    No encoding is the beginning of another: what is found at a position ends where it ended before,
+    whatever follows.
+    """
+    known: dict[bytes, tuple[T, int, int]] = {}  # item -> value, size, depth it was read with
+    sizes: list[int] = []
+
+    def read(buf: bytes, pos: int, depth: int) -> tuple[T, int]:
+        for size in sizes:
+            found = known.get(buf[pos : pos + size])
+            if found is not None and depth >= found[2]:
+                return found[0], pos + found[1]
+        value, end = reader(buf, pos, depth)
+        size = end - pos
+        if size <= MAX_REMEMBERED_SIZE:
+            if len(known) == MAX_REMEMBERED:
+                known.clear()
+                sizes.clear()
+            if size not in sizes:
+                sizes.append(size)
+            known[buf[pos:end]] = value, size, depth
+        return value, end
 
     return read
 

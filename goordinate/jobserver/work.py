@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Collection, Generator
 
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.heads import NULL
@@ -22,6 +21,7 @@ from goordinate.jobserver.options import (
     names,
     number,
     options,
+    remembered,
     whole,
 )
 
@@ -64,24 +64,31 @@ class WorkCalls:
                 printable(worker_id), lease, DEFAULT_LEASE,
             )  # fmt: skip
             lease = DEFAULT_LEASE
-        asked: dict[str, Any] = {
-            "count": count,
-            "lease": lease,
-            "work_specs": options.get(b"work_spec_names"),
-            "runtimes": options.get(b"runtimes") or NO_RUNTIME,
-        }
-        handout = self._namespace.request_work(worker_id, **asked)
+        specs = options.get(b"work_spec_names")
+        runtimes = options.get(b"runtimes") or NO_RUNTIME
+        handout = self._namespace.request_work(
+            worker_id, count=count, lease=lease, work_specs=specs, runtimes=runtimes
+        )
         if handout is not None and not handout.units:
-            return self._ask_again(worker_id, asked)
+            return self._ask_again(worker_id, count, lease, specs, runtimes)
         return _answer(handout, count)
 
-    def _ask_again(self, worker_id: Name, asked: dict[str, Any]) -> Generator[None, None, object]:
+    def _ask_again(
+        self,
+        worker_id: Name,
+        count: int,
+        lease: float,
+        specs: Collection[Name] | None,
+        runtimes: Collection[Name],
+    ) -> Generator[None, None, object]:
         """The answer when there is something to give, or nothing; others have turns meanwhile."""
         while True:
             yield
-            handout = self._namespace.request_work(worker_id, **asked)
+            handout = self._namespace.request_work(
+                worker_id, count=count, lease=lease, work_specs=specs, runtimes=runtimes
+            )
             if handout is None or handout.units:
-                return _answer(handout, asked["count"])
+                return _answer(handout, count)
 
 
 def _answer(handout: Handout | None, count: int) -> object:
@@ -94,4 +101,6 @@ def _answer(handout: Handout | None, count: int) -> object:
     return spliced_list([head + entry for _, entry, _ in handout.units])
 
 
-GET_WORK_OPTIONS = options(lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names)
+GET_WORK_OPTIONS = remembered(
+    options(lease_time=number, max_jobs=whole, work_spec_names=names, runtimes=names)
+)

@@ -40,5 +40,9 @@ class MemoryBackend(api.Backend):
         for namespace in self._namespaces.values():
             namespace.attempt_data = size
 
+    @property
+    def must_settle(self) -> bool:
+        return not isinstance(self._journal, NoJournal)
+
     def settle(self) -> None:
         self._journal.settle()

@@ -50,10 +50,6 @@ _READABLE, _WRITABLE = 1, 2
 _LOGGED_CHARACTERS: Final = 2000
 
 
-def no_journal() -> None:
-    """Nothing has to be made safe before answers leave."""
-
-
 class FrameUnfinished(FrameError):
     """A frame arrived too slowly."""
 
@@ -100,7 +96,7 @@ class Connection:
         limits: Limits,
         buffers: Buffers,
         *,
-        settle: Callable[[], None] = no_journal,
+        settle: Callable[[], None] | None = None,
         rpclog: bool = False,
     ) -> None:
         self._sock = sock
@@ -303,21 +299,26 @@ class Connection:
 
     def _send(self, data: bytes) -> None:
         """Send answers, when what the calls did is safe."""
-        if len(data) > READ_SIZE:  # settling may take a while, and many small ones are not much
-            self._buffers.hold(self, len(data))
-        try:
-            self._settle()
-        except BuffersFull:
-            raise
-        except Exception as fault:
-            raise Unsettled("what its calls did is not safe, so they get no answer") from fault
+        if self._settle is not None:
+            self._wait_settled(self._settle, len(data))
         try:
             sent = self._sock.send(data)
         except BlockingIOError:
             sent = 0
         if sent < len(data):
             self._send_rest(memoryview(data)[sent:])
-        elif sent > READ_SIZE:
+
+    def _wait_settled(self, settle: Callable[[], None], size: int) -> None:
+        """Wait with answers of so many bytes.  Many small ones are not much."""
+        if size > READ_SIZE:
+            self._buffers.hold(self, size)
+        try:
+            settle()
+        except BuffersFull:
+            raise
+        except Exception as fault:
+            raise Unsettled("what its calls did is not safe, so they get no answer") from fault
+        if size > READ_SIZE:
             self._buffers.hold(self, 0)
 
     def _send_rest(self, rest: memoryview) -> None:

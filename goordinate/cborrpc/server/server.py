@@ -15,7 +15,7 @@ from ..limits import Counts, Limits
 from ..messages import Dispatcher
 from .access import EVERYBODY, Access
 from .buffers import Buffers, BuffersFull
-from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping, Unsettled, no_journal
+from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping, Unsettled
 from .listener import Address, Listener, Peer, listen, reset_when_closed
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Server:
 
     settle: is called after calls have been served and before their answers are sent.  It returns
     when what the calls did is safe.  It may switch greenlets.  If it raises, no answer is sent and
-    the connection is closed.
+    the connection is closed.  None: nothing has to be made safe.
 
     rpclog: log each message and its answer at debug level, on the logger `goordinate.rpc`.
     """
@@ -52,7 +52,7 @@ class Server:
         limits: Limits | None = None,
         access: Access = EVERYBODY,
         counts: Counts | None = None,
-        settle: Callable[[], None] = no_journal,
+        settle: Callable[[], None] | None = None,
         rpclog: bool = False,
     ) -> None:
         self.dispatcher = dispatcher

@@ -13,7 +13,7 @@ from .exceptions import (
     TimeLimitExceeded,
 )
 from .flow import overlay_config
-from .strings import as_bytes, as_text
+from .forms import as_bytes, as_text
 from .task_master import TaskMaster
 from .work_unit import WorkUnit
 

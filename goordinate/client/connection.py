@@ -46,8 +46,6 @@ class Connection:
             raise ProgrammerError(f"strings is one of {', '.join(RULES)}, not {strings!r}")
         #: How strings are read and written.
         self.rules = RULES[strings]
-        # In strings="auto", what is new takes the form of what is there.
-        self._follows = strings == "auto"
 
     def __enter__(self: Self) -> Self:
         return self

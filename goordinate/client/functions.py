@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from .exceptions import ProgrammerError
-from .strings import as_text
+from .forms import as_text
 
 
 @dataclass(frozen=True)

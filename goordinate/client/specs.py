@@ -12,7 +12,8 @@ from .connection import Connection
 from .constants import PAUSED, RUNNABLE
 from .exceptions import ProgrammerError
 from .flow import specs_of_flow
-from .strings import Name, as_bytes
+from .forms import as_bytes
+from .strings import Name
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class SpecCalls(Connection):
         """
         self.validate_work_spec(work_spec)
         name = _field(work_spec, "name")
-        replaced = self._stored_spec(name) if self._follows else None
+        replaced = self._stored_spec(name) if self.rules.follows else None
         written = self.rules.write(dict(work_spec), replaced)
         done, message = self.client.call("set_work_spec", written)
         if message:
@@ -124,7 +125,7 @@ class SpecCalls(Connection):
     def _is_python2_spec(self, work_spec_name: Name) -> bool:
         """Whether what is new in a work spec is written as Python 2 does."""
         known = self._python2_specs.get(as_bytes(work_spec_name))
-        if known is None and self._follows:
+        if known is None and self.rules.follows:
             stored = self._stored_spec(work_spec_name)
             known = stored is not None and self.rules.is_python2(stored)
         return bool(known)

@@ -1,244 +1,115 @@
 """How strings travel, and what Python 3 code sees of them: docs/strings.md.
 
 Python 2 programs send most strings as byte strings, and what came from JSON as text. The rule
-here: a value read and written again has the same bytes wherever it was not changed.
-
-`exact` below means a value as `cborrpc` reads it, byte strings as bytes and text as str.
+here: a value that is read and written again has the same bytes wherever it was not changed.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
-from goordinate.cborrpc import Encoded, EncodeError, dumps, loads
-from goordinate.cborrpc.heads import MAX_DEPTH
+from goordinate.cborrpc import Encoded, EncodeError, loads
 
-logger = logging.getLogger(__name__)
+from .forms import (
+    DEPTH,
+    Writer,
+    as_bytes,
+    as_text,
+    converted,
+    is_python2_map,
+    read,
+    text_or_bytes,
+)
 
 Name = str | bytes
 """The name of a work spec, work unit or worker."""
 
-_DEPTH: Final = MAX_DEPTH + 64
-_MISSING: Final = object()
-
-
-def as_bytes(value: str | bytes) -> bytes:
-    """The bytes of a string: what a Python 2 program has, or would have, sent.
-
-    Raises UnicodeEncodeError for a lone surrogate that stands for no byte.
-    """
-    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
-
-
-def as_text(value: str | bytes) -> str:
-    """A string as str. A byte that is not UTF-8 becomes a lone surrogate, as Python does it in
-    the names of files; `as_bytes` gives it back."""
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
-
 
 class Exact:
-    """No conversion at all; the other rules are derived from it."""
+    """strings="exact": no conversion at all. The other rules are derived from this one."""
+
+    #: Whether what is new takes the form of the work spec that it belongs to.
+    follows: bool = False
+    #: Whether maps are those of Python 2; None: each by its keys.
+    _python2: bool | None = False
+    _writer = Writer(False)
 
     def name(self, name: Any) -> Any:
-        """A name that has come."""
+        """A name that has come; None stays None."""
         return name
 
     def name_to_send(self, name: Name, python2: bool = False) -> Name:
-        """A name to be sent. python2: it is new, and belongs to what Python 2 has written."""
+        """A name to be sent. python2: it is new in a work spec that Python 2 has written."""
         return name
 
-    def is_python2(self, item: bytes) -> bool:
-        """Whether the encoding of a unit's data, or of a spec, is that of a map which a Python 2
-        program has written."""
-        return False
-
     def read(self, item: bytes) -> Any:
-        """The value of the encoding of a unit's data, or of a spec."""
-        return loads(item, max_depth=_DEPTH)
+        """The value of the encoding of a unit's data, or of a work spec."""
+        return read(loads(item, max_depth=DEPTH), self._python2)
 
     def write(self, value: Any, replaced: bytes | None = None, python2: bool = False) -> Encoded:
-        """The encoding of a unit's data, or of a spec.
+        """The encoding of a unit's data, or of a work spec.
 
-        replaced: the encoding of what it replaces. python2: the form of what is new; where there
-        is something to replace, that tells. Raises EncodeError.
+        replaced: the encoding of what it replaces. python2: as for `name_to_send`. Raises
+        EncodeError.
         """
-        return Encoded(dumps(value))
+        try:
+            return Encoded(self._writer_of(python2).write(value, replaced))
+        except UnicodeEncodeError as fault:
+            raise EncodeError(f"a lone surrogate stands for no byte: {fault}") from None
+
+    def _writer_of(self, python2: bool) -> Writer:
+        return self._writer
+
+    def is_python2(self, item: bytes) -> bool:
+        """Whether what is new in a work spec with this encoding is written as Python 2 does."""
+        return bool(self._python2)
 
     def answer(self, value: Any) -> Any:
         """What a server says in its own words."""
         return value
 
 
-class Auto(Exact):
-    """Reads what Python 2 wrote as str, and writes it again as Python 2 does. All else is exact."""
+class Python2(Exact):
+    """strings="python2": all byte strings are read as str, all str are written as byte strings."""
+
+    _python2: bool | None = True
+    _writer = Writer(True)
 
     def name(self, name: Any) -> Any:
         """As str."""
         return as_text(name) if isinstance(name, bytes) else name
 
     def name_to_send(self, name: Name, python2: bool = False) -> Name:
-        """As text; as the byte string that it came from if it has lone surrogates."""
-        if isinstance(name, str) and (python2 or not _is_utf8(name)):
-            return as_bytes(name)
-        return name
-
-    def is_python2(self, item: bytes) -> bool:
-        """Whether it has a byte string for a key."""
-        value = loads(item, max_depth=_DEPTH)
-        return isinstance(value, dict) and _has_byte_key(value)
-
-    def read(self, item: bytes) -> Any:
-        """Rule R1: in an outermost map with a byte string for a key, all byte strings are str."""
-        return _read(loads(item, max_depth=_DEPTH))
-
-    def write(self, value: Any, replaced: bytes | None = None, python2: bool = False) -> Encoded:
-        """Rule R2: what is written takes the form of what it replaces, place by place."""
-        old = _MISSING if replaced is None else loads(replaced, max_depth=_DEPTH)
-        try:
-            return _encoded(_write(value, old, python2))
-        except UnicodeEncodeError as fault:
-            raise EncodeError(f"a lone surrogate stands for no byte: {fault}") from None
+        """As a byte string."""
+        return as_bytes(name) if isinstance(name, str) else name
 
     def answer(self, value: Any) -> Any:
         """With every byte string as str."""
-        return _text(value)
+        return converted(value, as_text)
 
 
-class Python2(Auto):
-    """All byte strings are read as str, and all str are written as byte strings."""
+class Auto(Python2):
+    """strings="auto": str for what Python 2 has written, and written again as Python 2 does; all
+    else is exact."""
+
+    follows = True
+    _python2 = None
+    _writer = Writer(None, text=text_or_bytes)
+    _writer_in_python2_spec = Writer(None, new=True, text=text_or_bytes)
 
     def name_to_send(self, name: Name, python2: bool = False) -> Name:
-        """As a byte string."""
-        return as_bytes(name)
+        """As text; as the byte string that it came from if it has lone surrogates."""
+        if python2:
+            return super().name_to_send(name)
+        return text_or_bytes(name) if isinstance(name, str) else name
 
     def is_python2(self, item: bytes) -> bool:
-        """Always."""
-        return True
+        """Whether one of its keys is a byte string."""
+        return is_python2_map(loads(item, max_depth=DEPTH))
 
-    def read(self, item: bytes) -> Any:
-        """With every byte string as str."""
-        return _text(loads(item, max_depth=_DEPTH))
-
-    def write(self, value: Any, replaced: bytes | None = None, python2: bool = False) -> Encoded:
-        """With every str as a byte string, whatever it replaces."""
-        try:
-            return Encoded(dumps(_write_python2(value, _MISSING)))
-        except UnicodeEncodeError as fault:
-            raise EncodeError(f"a lone surrogate stands for no byte: {fault}") from None
+    def _writer_of(self, python2: bool) -> Writer:
+        return self._writer_in_python2_spec if python2 else self._writer
 
 
 RULES: Final[dict[str, Exact]] = {"auto": Auto(), "python2": Python2(), "exact": Exact()}
 """The rules by the names under which a program asks for them."""
-
-
-def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _has_byte_key(value: dict[Any, Any]) -> bool:
-    return any(isinstance(key, bytes) for key in value)
-
-
-def _read(value: Any) -> Any:
-    if isinstance(value, dict):
-        return _text(value) if _has_byte_key(value) else value
-    if isinstance(value, list):
-        return [_read(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(_read(item) for item in value)
-    return value
-
-
-def _text(value: Any) -> Any:
-    """An exact value with every byte string in it as str, but for those in unknown tags."""
-    if isinstance(value, bytes):
-        return as_text(value)
-    if isinstance(value, dict):
-        converted = {_text(key): _text(item) for key, item in value.items()}
-        if len(converted) < len(value):
-            _warn_of_equal_keys()
-        return converted
-    if isinstance(value, list):
-        return [_text(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(_text(item) for item in value)
-    return value
-
-
-_warned_of_equal_keys = False
-
-
-def _warn_of_equal_keys() -> None:
-    global _warned_of_equal_keys
-    if not _warned_of_equal_keys:
-        _warned_of_equal_keys = True
-        logger.warning(
-            "a map has the same key as byte string and as text: only the last of the two is seen,"
-            " and written again if the map is changed (told once)"
-        )
-
-
-def _write(value: Any, old: Any, python2: bool) -> Any:
-    """The exact form of `value` in place of the exact value `old`."""
-    if isinstance(value, dict):
-        if isinstance(old, dict) and any(isinstance(key, bytes | str) for key in old):
-            python2 = _has_byte_key(old)
-        return _write_python2(value, old) if python2 else value
-    if isinstance(value, list | tuple):
-        written = [_write(item, _at(old, place), python2) for place, item in enumerate(value)]
-        return tuple(written) if isinstance(value, tuple) else written
-    return value
-
-
-def _write_python2(value: Any, old: Any) -> Any:
-    """The exact form of `value`, which is in a map that Python 2 has written."""
-    if isinstance(value, str):
-        return value if isinstance(old, str) and old == value else as_bytes(value)
-    if isinstance(value, dict):
-        before = {_text(key): key for key in old} if isinstance(old, dict) else {}
-        written = {}
-        for key, item in value.items():
-            found = before.get(key, _MISSING) if isinstance(key, str | tuple) else key
-            known = old.get(found, _MISSING) if isinstance(old, dict) else _MISSING
-            name = _write_python2(key, _MISSING) if found is _MISSING else found
-            written[name] = _write_python2(item, known)
-        return written
-    if isinstance(value, list | tuple):
-        items = [_write_python2(item, _at(old, place)) for place, item in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else items
-    return value
-
-
-def _at(old: Any, place: int) -> Any:
-    """What stands at a place of a list or tuple that is replaced."""
-    return old[place] if isinstance(old, list | tuple) and place < len(old) else _MISSING
-
-
-def _encoded(value: Any) -> Encoded:
-    """The encoding of an exact value; strings with lone surrogates as the bytes they stand for."""
-    try:
-        return Encoded(dumps(value))
-    except EncodeError:
-        return Encoded(dumps(_with_bytes_for_surrogates(value)))
-
-
-def _with_bytes_for_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if _is_utf8(value) else as_bytes(value)
-    if isinstance(value, dict):
-        return {
-            _with_bytes_for_surrogates(key): _with_bytes_for_surrogates(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_bytes_for_surrogates(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(_with_bytes_for_surrogates(item) for item in value)
-    return value

@@ -11,7 +11,8 @@ from goordinate.cborrpc.decode import decode_item, opaque_item
 
 from . import answers, constants
 from .constants import MAX_LEASE_SECONDS
-from .strings import Name, as_text
+from .forms import as_text
+from .strings import Name
 from .units import Change
 from .work_unit import WorkUnit
 from .workers import WorkerCalls

@@ -22,8 +22,9 @@ from .constants import (
     PRI_PRIORITY,
 )
 from .exceptions import NoSuchWorkSpecError
+from .forms import as_bytes, as_text
 from .specs import SpecCalls
-from .strings import Name, as_bytes, as_text
+from .strings import Name
 
 Data = Any
 """What a unit has: any value that CBOR can hold."""
@@ -299,7 +300,7 @@ class UnitCalls(SpecCalls):
 
     def _encoded_data(self, work_spec_name: Name, key: Name, data: Data) -> Encoded:
         replaced = None
-        if self._follows:
+        if self.rules.follows:
             units = self._encoded_page(work_spec_name, {"work_unit_keys": [self._send(key)]})
             if units and units[0][1] != NULL:
                 replaced = units[0][1]

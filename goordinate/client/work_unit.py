@@ -11,8 +11,9 @@ from goordinate.cborrpc import Encoded
 
 from .constants import AVAILABLE, FAILED, FINISHED, MAX_LEASE_SECONDS
 from .exceptions import NoSuchWorkSpecError
+from .forms import as_bytes, identical
 from .functions import run_function
-from .strings import RULES, Name, as_bytes
+from .strings import RULES, Name
 from .units import Change, Data
 from .workers import WorkerCalls
 
@@ -177,18 +178,12 @@ class WorkUnit:
 
     def _changed_data(self) -> Any:
         """The data, if it was changed: encoded, if the form in which it is stored is known."""
-        if self._data is _UNREAD:
+        if self._data is _UNREAD or identical(self._data, self._rules.read(self._stored)):
             return None
-        written = self._written(self._data)
-        # Who stored the data may write CBOR in another way than we do.
-        if written in (self._stored, self._written(self._rules.read(self._stored))):
-            return None
-        return written if self._as_stored else self._data
-
-    def _written(self, data: Data) -> Encoded:
-        if self.taskmaster is None or not self._as_stored:
-            return self._rules.write(data, self._stored)
-        return self.taskmaster.encoded(self.work_spec_name, data, self._stored)
+        if not self._as_stored or self.taskmaster is None:
+            return self._data
+        written = self.taskmaster.encoded(self.work_spec_name, self._data, self._stored)
+        return None if written == self._stored else written
 
     def settle(self, change: Change) -> bool:
         """Send what `finishing`, `failing` or `change` has returned, with which the unit ends."""

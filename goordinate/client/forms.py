@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from struct import pack
 from typing import Any, Final
 
 from goordinate.cborrpc import EncodeError, dumps
 from goordinate.cborrpc.decode import decode_item, read_array_head, read_map_head
 from goordinate.cborrpc.encode import array_head, encode_head
-from goordinate.cborrpc.heads import ARRAY, BREAK, MAP, MAX_DEPTH
+from goordinate.cborrpc.heads import ARRAY, BREAK, BYTES, MAP, MAX_DEPTH
 from goordinate.cborrpc.tags import TUPLE_HEAD, Tag
 
 logger = logging.getLogger(__name__)
@@ -192,28 +193,41 @@ class Writer:
         if old.pairs is None and old.items is None and identical(value, read(old.value, python2)):
             return old.raw
         if isinstance(value, dict):
-            if python2 is None:
-                keys = [key for key, _, _ in old.pairs or () if isinstance(key, str | bytes)]
-                python2 = any(isinstance(key, bytes) for key in keys) if keys else self._new
-            return self._write_map(value, old, python2)
+            if python2 is not None:
+                return self._write_map(value, old, python2)
+            keys = [key for key, _, _ in old.pairs or () if isinstance(key, str | bytes)]
+            python2 = any(isinstance(key, bytes) for key in keys) if keys else self._new
+            return self._write_map(value, old, python2, outermost=True)
         if isinstance(value, list | tuple):
             return self._write_items(value, old, python2)
         return self._write_new(value, python2)
 
-    def _write_map(self, value: dict[Any, Any], old: Form, python2: bool) -> bytes:
+    def _write_map(
+        self, value: dict[Any, Any], old: Form, python2: bool, outermost: bool = False
+    ) -> bytes:
         before = {read(key, python2): (raw, form) for key, raw, form in old.pairs or ()}
+        places = list(before)
         names = {name: name for name in before}
-        same = identical(list(value), list(before)) and old.pairs is not None
-        pieces = [encode_head(MAP, len(value))]
-        for key, item in value.items():
-            if key in names and identical(key, names[key]):
-                raw, form = before[key]
-                written = self._write(item, form, python2)
-                same = same and written is form.raw
-                pieces += raw, written
+        same = old.pairs is not None and len(value) == len(places)
+        keys, items = [], []
+        for place, (key, item) in enumerate(value.items()):
+            in_place = place < len(places) and identical(key, places[place])
+            if in_place or (key in names and identical(key, names[key])):
+                raw, form = before[places[place] if in_place else key]
+                keys.append(raw)
+                items.append(self._write(item, form, python2))
+                same = same and in_place and items[-1] is form.raw
             else:
-                pieces += self._write_new(key, python2), self._write_new(item, python2)
-        return old.raw if same else b"".join(pieces)
+                keys.append(self._write_new(key, python2))
+                items.append(self._write_new(item, python2))
+                same = False
+        if same:
+            return old.raw
+        if outermost and python2 and not any(key[0] >> 5 == BYTES for key in keys):
+            # Its readers are to see that it is a map of Python 2.
+            keys = [self._write_new(key, python2) for key in value]
+        pairs = chain.from_iterable(zip(keys, items, strict=True))
+        return encode_head(MAP, len(value)) + b"".join(pairs)
 
     def _write_items(
         self, value: list[Any] | tuple[Any, ...], old: Form, python2: bool | None

@@ -87,7 +87,7 @@ def _address(config: Mapping[str, Any]) -> str | tuple[str, int]:
     address = config.get("address")
     if not address and config.get("addresses"):
         address = random.choice(config["addresses"])
-    if isinstance(address, str):
+    if isinstance(address, str) and address:
         return address
     if isinstance(address, tuple | list) and len(address) == 2:
         return str(address[0]), int(address[1])

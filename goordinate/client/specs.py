@@ -30,14 +30,14 @@ class SpecCalls(Connection):
         self._python2_specs: dict[bytes, bool] = {}
 
     @classmethod
-    def validate_work_spec(cls, work_spec: Mapping[str, Any]) -> None:
+    def validate_work_spec(cls, work_spec: Mapping[Any, Any]) -> None:
         """Raises ProgrammerError if a work spec has no `name`, or a `min_gb` that is no number."""
         if not _field(work_spec, "name"):
             raise ProgrammerError(f"the work spec has no 'name': {work_spec!r}")
         if not isinstance(_field(work_spec, "min_gb", 0), Real):
             raise ProgrammerError(f"'min_gb' of a work spec is a number: {work_spec!r}")
 
-    def set_work_spec(self, work_spec: Mapping[str, Any]) -> bool:
+    def set_work_spec(self, work_spec: Mapping[Any, Any]) -> bool:
         """Add a work spec, or replace the one of its name; its units stay.
 
         Returns True. Raises ProgrammerError as `validate_work_spec` does.

@@ -29,9 +29,9 @@ class TaskMaster(WorkerCalls):
     same as strings="python2". strings: see docs/strings.md. timeout: seconds that a call may take
     without progress. client: the connection, if not one of its own.
 
-    Raises ProgrammerError if the configuration names no server. A call raises `cborrpc.RemoteError`
-    if the server answers with an error, OSError if the connection fails and all retries fail, and
-    EncodeError if a value cannot be sent.
+    Raises ProgrammerError if the configuration names no server, ValueError if its address is none.
+    A call raises `cborrpc.RemoteError` if the server answers with an error, OSError if the
+    connection fails and all retries fail, and EncodeError if a value cannot be sent.
 
     Only one thread may use it at a time. It is a context manager that closes its connection; after
     `close` the next call opens another.

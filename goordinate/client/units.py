@@ -64,7 +64,7 @@ class UnitCalls(SpecCalls):
         return bool(self._answer("add_work_units", self._send(work_spec_name), new))
 
     def update_bundle(
-        self, work_spec: Mapping[str, Any], work_units: Any, nice: int | None = None
+        self, work_spec: Mapping[Any, Any], work_units: Any, nice: int | None = None
     ) -> None:
         """Set a work spec and add units to it. `nice` has no effect."""
         self.set_work_spec(work_spec)

@@ -34,6 +34,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wire": (("goordinate.cborrpc",), ("codec", "limits", "messages")),
     "server": (("goordinate.cborrpc.server",), ("codec", "limits", "messages", "wire", "gevent")),
     "client": (("goordinate.client",), ("codec", "wire")),
+    "compat": (("goordinate.compat",), ("client",)),
     "coordinate": (("goordinate.coordinate",), ("codec",)),
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
     "jobserver": (("goordinate.jobserver",), ("codec", "messages", "coordinate")),

@@ -1,0 +1,5 @@
+"""`coordinate.job_client`."""
+
+from goordinate.client import TaskMaster, WorkUnit
+
+__all__ = ["TaskMaster", "WorkUnit"]

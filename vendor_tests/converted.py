@@ -130,20 +130,15 @@ def main() -> int:
         convert(arguments.python, folder)
         report = folder / "report.xml"
         path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "converted_plugin",
-            "-p",
-            "no:cacheprovider",
-        ]
+        options += ["-p", "converted_plugin", "-p", "no:cacheprovider", f"--rootdir={folder}"]
+        options += ["-o", "junit_family=xunit1", f"--junitxml={report}"]
+        modules = [f"coordinate.tests.{module}" for module in MODULES]
         status = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *plugins, "-o", "junit_family=xunit1",
-             f"--rootdir={folder}", f"--junitxml={report}", *options, "--pyargs", *(f"coordinate.tests.{module}" for module in MODULES)],
-            cwd=folder, env={**os.environ, "PYTHONPATH": path}, timeout=LIMIT_SECONDS,
-        ).returncode  # fmt: skip
+            [sys.executable, "-m", "pytest", "-q", *options, "--pyargs", *modules],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+            timeout=LIMIT_SECONDS,
+        ).returncode
         passed, expected, others = outcomes(report) if report.exists() else (0, 0, 0)
     print(
         f"converted: {passed} of {UPSTREAM_TESTS} of the original's own tests passed in Python 3,"

@@ -27,13 +27,14 @@ LockChanges = Mapping[Path, Lock | None]
 
 
 class _Node:
-    """A prefix of locked paths; `lock` if it is locked itself."""
+    """A prefix of locked paths; `lock` if it is locked itself, and the number of that lock."""
 
-    __slots__ = ("below", "lock")
+    __slots__ = ("below", "lock", "number")
 
     def __init__(self) -> None:
         self.below: dict[bytes, _Node] = {}
         self.lock: Lock | None = None
+        self.number = 0
 
 
 class LockTree:
@@ -42,8 +43,12 @@ class LockTree:
     def __init__(self) -> None:
         self._root = _Node()
         self._held: dict[Path, _Node] = {}
-        # A heap of ends. Locks that were renewed or removed leave entries behind.
-        self._ends: list[tuple[float, Path]] = []
+        # Each lock put has a number of its own.
+        self._paths: dict[int, Path] = {}
+        self._last_number = 0
+        # A heap of ends and numbers. Locks that were renewed or removed leave theirs behind for a
+        # while, but not their paths, which may be long.
+        self._ends: list[tuple[float, int]] = []
 
     def get(self, path: Path) -> Lock | None:
         """The lock on exactly this path."""
@@ -69,9 +74,8 @@ class LockTree:
         while waiting:
             place = waiting.pop()
             if place < len(self._ends) and self._ends[place][0] <= now:
-                expires, path = self._ends[place]
-                lock = self.get(path)
-                if lock is not None and lock.expires == expires:
+                path = self._paths.get(self._ends[place][1])
+                if path is not None:
                     due[path] = None
                 waiting += (2 * place + 1, 2 * place + 2)
         return due
@@ -95,26 +99,29 @@ class LockTree:
                 self._remove(path)
             else:
                 self._put(path, lock)
-        ends = self._ends
-        while ends and ((lock := self.get(ends[0][1])) is None or lock.expires != ends[0][0]):
+        ends, paths = self._ends, self._paths
+        while ends and ends[0][1] not in paths:
             heapq.heappop(ends)
+        if len(ends) > 2 * len(paths) + 100:
+            self._ends = [end for end in ends if end[1] in paths]
+            heapq.heapify(self._ends)
 
     def _put(self, path: Path, lock: Lock) -> None:
         node = self._root
         for part in path:
             node = node.below.setdefault(part, _Node())
-        node.lock = lock
+        self._paths.pop(node.number, None)
+        self._last_number += 1
+        node.lock, node.number = lock, self._last_number
         self._held[path] = node
-        heapq.heappush(self._ends, (lock.expires, path))
-        if len(self._ends) > 2 * len(self._held) + 100:
-            self._ends = [
-                (held.lock.expires, path) for path, held in self._held.items() if held.lock
-            ]
-            heapq.heapify(self._ends)
+        self._paths[node.number] = path
+        heapq.heappush(self._ends, (lock.expires, node.number))
 
     def _remove(self, path: Path) -> None:
         """Unlock a locked path, and drop the nodes that held only it."""
-        self._held.pop(path).lock = None
+        held = self._held.pop(path)
+        held.lock = None
+        del self._paths[held.number]
         nodes = [self._root]
         for part in path:
             nodes.append(nodes[-1].below[part])

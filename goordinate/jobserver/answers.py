@@ -71,7 +71,15 @@ def spliced_list(items: list[bytes]) -> Encoded:
     return Encoded(b"".join((PAIR, array_head(len(items)), *items, NULL)))
 
 
-@functools.lru_cache(maxsize=4096)
+#: Characters of the names whose encodings are kept, so that all of them take little memory.
+SHORT_NAME = 100
+
+
 def encoded_name(name: Name) -> bytes:
     """A work spec's name as CBOR; there are few, and every answer of get_work has one."""
+    return _encoded_name(name) if len(name) <= SHORT_NAME else dumps(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded_name(name: Name) -> bytes:
     return dumps(name)

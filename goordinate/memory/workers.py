@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import Any
 
 from sortedcontainers import SortedDict
 
+from goordinate.cborrpc.tags import Tag
 from goordinate.coordinate.journal import WorkerRecord
 from goordinate.coordinate.names import Name, identity
 from goordinate.memory.deadlines import Deadlines
@@ -14,8 +16,17 @@ from goordinate.memory.deadlines import Deadlines
 #: Workers without units that are remembered after they are gone, or that never said they live.
 INACTIVE_WORKERS_KEPT = 1000
 
+#: Bytes that these workers' names and what they said of themselves may take together.
+INACTIVE_BYTES_KEPT = 8 * 2**20
+
 #: Past attempts kept for each worker.
 WORKER_ATTEMPTS_KEPT = 100
+
+#: Bytes that the names of specs and units in them may take.
+WORKER_ATTEMPTS_BYTES = 32 * 2**10
+
+#: A name that is no longer than this cannot make them take more.
+_SHORT = WORKER_ATTEMPTS_BYTES // WORKER_ATTEMPTS_KEPT
 
 #: A unit: the identity of its spec, and its key.
 Place = tuple[bytes, bytes]
@@ -25,12 +36,14 @@ class Worker:
     """What is known of a worker. One that only asked for work, and never said that it lives, has
     no record."""
 
-    __slots__ = ("held", "history", "lapsed", "name", "record")
+    __slots__ = ("held", "history", "lapsed", "name", "record", "size")
 
     def __init__(self, name: Name) -> None:
         #: The name as it was first seen: one object for all its attempts.
         self.name = name
         self.record: WorkerRecord | None = None
+        #: Bytes of its name and, once it is gone, of what it said of itself.
+        self.size = sys.getsizeof(name)
         #: The units it holds.
         self.held: dict[Place, None] = {}
         #: The units on which its lease ran out, which nobody has had since, and when it did. Only
@@ -47,8 +60,9 @@ class Workers:
         self._deadlines = deadlines
         self._known: dict[bytes, Worker] = {}
         self._live: Any = SortedDict()  # identity -> Worker, the active ones
-        # The others, but for those that hold units, the longest gone first.
-        self._inactive: dict[bytes, None] = {}
+        # The others, but for those that hold units, the longest gone first; the size of each.
+        self._inactive: dict[bytes, int] = {}
+        self._inactive_size = 0
         self._children: dict[bytes, dict[bytes, None]] = {}  # parent -> active children
 
     def find(self, name: Name) -> Worker | None:
@@ -88,8 +102,8 @@ class Workers:
         if before is not None and before.active:
             self._deadlines.discard((None, key), before.expiration)
             self._leave_parent(key, before)
+        self._inactive_size -= self._inactive.pop(key, 0)
         if record.active:
-            self._inactive.pop(key, None)
             self._live[key] = worker
             self._deadlines.add((None, key), record.expiration)
             if record.parent is not None:
@@ -97,8 +111,9 @@ class Workers:
         else:
             self._live.pop(key, None)
             worker.lapsed = {}
+            worker.size = sum(map(_size, (worker.name, record.data, record.mode, record.parent)))
             if not worker.held:
-                self._remember(key)
+                self._remember(key, worker)
 
     def hold(self, name: Name, place: Place) -> None:
         """The worker holds a unit from now on. Who holds one is not forgotten."""
@@ -107,7 +122,7 @@ class Workers:
         if worker is None:
             worker = self._known[key] = Worker(name)
         elif not worker.held:
-            self._inactive.pop(key, None)
+            self._inactive_size -= self._inactive.pop(key, 0)
         worker.held[place] = None
 
     def release(self, name: Name, place: Place, number: int) -> None:
@@ -116,8 +131,10 @@ class Workers:
         worker = self._known[key]
         del worker.held[place]
         worker.history.append((*place, number))
+        if len(place[0]) + len(place[1]) > _SHORT:
+            _shorten(worker.history)
         if not worker.held and key not in self._live:
-            self._remember(key)
+            self._remember(key, worker)
 
     def lapse(self, name: Name, place: Place, end: float) -> bool:
         """The worker's lease on a unit ran out at `end`; whether that is kept."""
@@ -141,8 +158,34 @@ class Workers:
             if not siblings:
                 del self._children[parent]
 
-    def _remember(self, key: bytes) -> None:
-        self._inactive[key] = None
-        if len(self._inactive) > INACTIVE_WORKERS_KEPT:
-            oldest = next(iter(self._inactive))
-            del self._inactive[oldest], self._known[oldest]
+    def _remember(self, key: bytes, worker: Worker) -> None:
+        """The worker is gone, and holds nothing. The longest gone are forgotten for it."""
+        inactive = self._inactive
+        inactive[key] = worker.size
+        self._inactive_size += worker.size
+        while self._inactive_size > INACTIVE_BYTES_KEPT or len(inactive) > INACTIVE_WORKERS_KEPT:
+            oldest = next(iter(inactive))
+            self._inactive_size -= inactive.pop(oldest)
+            del self._known[oldest]
+
+
+def _size(value: object) -> int:
+    """The bytes of memory of what a worker said."""
+    size = sys.getsizeof(value)
+    if isinstance(value, tuple | frozenset):
+        size += sum(map(_size, value))
+    elif isinstance(value, Tag):
+        size += _size(value.value)
+    return size
+
+
+def _shorten(history: deque[tuple[bytes, bytes, int]]) -> None:
+    """Forget the oldest attempts, so that the names in the others take no more than they may."""
+    size, kept = 0, 0
+    for spec, key, _ in reversed(history):
+        size += len(spec) + len(key)
+        if size > WORKER_ATTEMPTS_BYTES:
+            break
+        kept += 1
+    while len(history) > kept:
+        history.popleft()

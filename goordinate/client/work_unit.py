@@ -38,7 +38,7 @@ class WorkUnit:
         data: Data = None,
         worker_id: Name | None = None,
         expires: float | None = None,
-        default_lease_time: float = 900.0,
+        default_lease_time: float = 900,
     ) -> None:
         #: The TaskMaster that the unit came from; None for a local one.
         self.taskmaster = taskmaster

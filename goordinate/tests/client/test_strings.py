@@ -36,12 +36,23 @@ numbers = (
 )
 leaves = byte_strings | texts | numbers | st.none() | st.booleans() | st.uuids()
 keys = byte_strings | texts | st.integers(-5, 5)
+
+
+def without_twins(value: dict[Any, Any]) -> dict[Any, Any]:
+    """Without text keys that are equal to a byte string in Python 2."""
+    return {
+        key: item
+        for key, item in value.items()
+        if not (isinstance(key, str) and key.isascii() and key.encode() in value)
+    }
+
+
 python2_values = st.recursive(
     leaves,
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.lists(inner, max_size=3).map(tuple)
-        | st.dictionaries(keys, inner, max_size=4)
+        | st.dictionaries(keys, inner, max_size=4).map(without_twins)
     ),
     max_leaves=12,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class CoordinateException(Exception):
     """The base of all of them."""
@@ -27,9 +29,19 @@ class TimeLimitExceeded(CoordinateException):
     """A run function has taken more time than it may."""
 
 
+def checked_delay(delay: float) -> float:
+    """A delay in seconds. Raises ValueError if it is below 0, or no number."""
+    if not 0 <= delay < math.inf:
+        raise ValueError(f"a delay is a number of seconds, 0 or more, not {delay!r}")
+    return delay
+
+
 class Retry(CoordinateException):
-    """Raised by a run function: the unit is available again, after `delay` seconds."""
+    """Raised by a run function: the unit is available again, after `delay` seconds.
+
+    Raises ValueError for a delay that is none.
+    """
 
     def __init__(self, message: object = "", *, delay: float = 0.0) -> None:
         super().__init__(message)
-        self.delay = delay
+        self.delay = checked_delay(delay)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from .constants import AVAILABLE
+from goordinate.cborrpc import CBORError
+
 from .exceptions import Retry
 from .functions import run_function
 from .units import Change
@@ -33,8 +34,8 @@ def perform(unit: WorkUnit) -> Ending:
     sends.
 
     A normal return finishes the unit, `Retry` gives it back, and anything else that is raised
-    fails it, SystemExit and KeyboardInterrupt too. A unit that the function has settled is left
-    as it is.
+    fails it, SystemExit and KeyboardInterrupt too. So does data that cannot be sent. A unit that
+    the function has settled is left as it is.
     """
     logger.info("running work unit %s:%r", unit.work_spec_name, unit.key)
     error: BaseException | None = None
@@ -47,15 +48,25 @@ def perform(unit: WorkUnit) -> Ending:
             "work unit %s:%r: %s", unit.work_spec_name, unit.key, type(fault).__name__,
             exc_info=not isinstance(fault, Retry),
         )  # fmt: skip
-    else:
-        logger.info("finished work unit %s:%r", unit.work_spec_name, unit.key)
-    if unit.settled:
-        return Ending(None, error)
+    try:
+        change = _change(unit, error)
+    except CBORError as fault:
+        logger.error("work unit %s:%r: %s", unit.work_spec_name, unit.key, fault)
+        return Ending(unit.failing(fault), fault)
     if error is None:
-        return Ending(unit.finishing(), None)
+        logger.info("finished work unit %s:%r", unit.work_spec_name, unit.key)
+    return Ending(change, error)
+
+
+def _change(unit: WorkUnit, error: BaseException | None) -> Change | None:
+    """What is left to send. Raises CBORError if that is data which cannot be sent, or be read."""
+    if unit.settled:
+        return None
+    if error is None:
+        return unit.finishing()
     if isinstance(error, Retry):
-        return Ending(unit.change(status=AVAILABLE, delay=error.delay or None), error)
-    return Ending(unit.failing(error), error)
+        return unit.retrying(error.delay)
+    return unit.failing(error)
 
 
 def work(unit: WorkUnit) -> bool:

@@ -56,6 +56,8 @@ class Exact:
             return Encoded(self._writer_of(python2).write(value, replaced))
         except UnicodeEncodeError as fault:
             raise EncodeError(f"a lone surrogate stands for no byte: {fault}") from None
+        except RecursionError:
+            raise EncodeError("nested deeper than Python's stack allows") from None
 
     def _writer_of(self, python2: bool) -> Writer:
         return self._writer

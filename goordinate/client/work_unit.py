@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
-from goordinate.cborrpc import Encoded
+from goordinate.cborrpc import DecodeError, Encoded, EncodeError
 
 from .constants import AVAILABLE, FAILED, FINISHED, MAX_LEASE_SECONDS
-from .exceptions import NoSuchWorkSpecError
+from .exceptions import NoSuchWorkSpecError, checked_delay
 from .forms import as_bytes, identical
 from .functions import run_function
 from .strings import RULES, Name
@@ -132,8 +132,8 @@ class WorkUnit:
 
     def retry(self, delay: float = 0.0) -> bool:
         """Send the data; the unit is available again, after `delay` seconds. Returns False if the
-        unit is gone, or another worker has it."""
-        return self.settle(self.change(status=AVAILABLE, delay=delay or None))
+        unit is gone, or another worker has it. Raises ValueError for a delay that is none."""
+        return self.settle(self.retrying(delay))
 
     def run(self) -> Any:
         """Call the function that the work spec names, and finish the unit if it is not settled yet.
@@ -150,21 +150,43 @@ class WorkUnit:
         """What `finish` sends, for `TaskMaster.update_work_units`."""
         if self._stored.find(b"traceback") >= 0 and isinstance(self.data, dict):
             earlier = self._rules.read(self._stored)
-            for name in ("traceback", b"traceback"):
+            for name in ("traceback", b"traceback") if isinstance(earlier, dict) else ():
                 if name in self.data and earlier.get(name) == self.data[name]:
                     del self.data[name]
         return self.change(status=FINISHED)
 
+    def retrying(self, delay: float = 0.0) -> Change:
+        """What `retry` sends, for `TaskMaster.update_work_units`."""
+        return self.change(status=AVAILABLE, delay=checked_delay(delay) or None)
+
     def failing(self, exc: BaseException | str | None = None) -> Change:
-        """What `fail` sends, for `TaskMaster.update_work_units`."""
+        """What `fail` sends, for `TaskMaster.update_work_units`. Data that cannot be sent is left
+        as the server has it, but for the traceback."""
         if isinstance(exc, BaseException):
-            exc = "".join(traceback.format_exception(exc))
+            lines = "".join(traceback.format_exception(exc))
+            exc = lines.encode("utf-8", "backslashreplace").decode()
         if exc:
-            if isinstance(self.data, dict):
-                self.data["traceback"] = exc
-            else:
-                logger.error("%s %r has failed: %s", self.work_spec_name, self.key, exc)
-        return self.change(status=FAILED)
+            self._note_failure(exc)
+        try:
+            return self.change(status=FAILED)
+        except EncodeError as fault:
+            logger.error("%s %r: its data is dropped: %s", self.work_spec_name, self.key, fault)
+            self._data = _UNREAD
+            if exc:
+                self._note_failure(exc)
+            return self.change(status=FAILED)
+
+    def _note_failure(self, text: str) -> None:
+        """Leave a traceback in the data; in the log, where the data has no place for it."""
+        try:
+            data = self.data
+        except DecodeError as fault:
+            logger.error("%s %r: its data is unreadable: %s", self.work_spec_name, self.key, fault)
+            data = None
+        if isinstance(data, dict):
+            data["traceback"] = text
+        else:
+            logger.error("%s %r has failed: %s", self.work_spec_name, self.key, text)
 
     def change(self, **options: float | None) -> Change:
         """What is sent to have these options of `TaskMaster.update_work_unit` changed, with the

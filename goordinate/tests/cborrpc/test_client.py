@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from goordinate.cborrpc.client import Client, RemoteError
-from goordinate.cborrpc.decode import loads
+from goordinate.cborrpc.decode import loads, opaque_item
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import CBORError, EncodeError, RPCError
 from goordinate.cborrpc.framing import FrameReader, frame
@@ -53,6 +53,15 @@ def test_values_come_back_as_they_went(client: Client) -> None:
     for value in (None, 1, -1.5, b"b", "t", [b"a"], ("t", [()]), {b"k": "v"}, {"k": None}):
         assert client.call("echo", value) == value
         assert type(client.call("echo", value)) is type(value)
+
+
+def test_a_reader_takes_the_results_out_of_the_answers(client: Client) -> None:
+    value = {b"k": ["v"]}
+    assert client.call("echo", value, read=opaque_item) == dumps(value)
+    calls: list[tuple[str, list[object]]] = [("echo", [value]), ("fail", ["no"]), ("echo", [5])]
+    first, failed, last = client.call_many(calls, read=opaque_item)
+    assert (first, last) == (dumps(value), dumps(5))
+    assert isinstance(failed, RemoteError)
 
 
 def test_text_goes_out_as_text_and_bytes_as_bytes(client: Client) -> None:

@@ -86,6 +86,7 @@ def use_work(master: TaskMaster) -> None:
     for unit in master.get_work("w", max_jobs=2):
         unit.settle(unit.failing(ValueError("x")))
         unit.retry(0.0)
+        unit.settle(unit.retrying(0.0))
     done, more = master.update_and_get_work([one.finishing()], "w", max_jobs=3)
     states: list[bool] = [unit.fail("x") for unit in more]
     totals: dict[str, dict[int, int]] = master.wait("s", timeout=10.0, poll=0.1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from goordinate.cborrpc import Encoded, dumps, loads
 from goordinate.client import (
     NoSuchWorkSpecError,
     ProgrammerError,
@@ -336,3 +337,81 @@ def test_a_local_unit() -> None:
     assert unit.update() is True
     with pytest.raises(ProgrammerError):
         WorkUnit.local("u").run()
+
+
+def leaves_what_cannot_be_sent(unit: WorkUnit) -> None:
+    unit.data["when"] = object()
+
+
+def leaves_a_circle(unit: WorkUnit) -> None:
+    unit.data["self"] = unit.data
+
+
+def retries_with_what_cannot_be_sent(unit: WorkUnit) -> None:
+    unit.data["when"] = object()
+    raise Retry
+
+
+def breaks_with_what_cannot_be_sent(unit: WorkUnit) -> None:
+    unit.data["when"] = object()
+    raise ValueError("broken \ud800 \udcff")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("leaves_what_cannot_be_sent", "cannot encode"),
+        ("leaves_a_circle", "nested deeper"),
+        ("retries_with_what_cannot_be_sent", "cannot encode"),
+        ("breaks_with_what_cannot_be_sent", r"broken \ud800 \udcff"),
+    ],
+)
+@pytest.mark.parametrize("key", ["x", b"x"])
+def test_data_that_cannot_be_sent_fails_the_unit(
+    master: TaskMaster, function: str, message: str, key: Any
+) -> None:
+    master.set_work_spec(spec(function))
+    master.client.call("add_work_units", "s", [("u", {key: 1})])
+    unit = master.get_work("w")
+    assert unit is not None
+    assert work(unit) is False
+    status = master.get_work_unit_status("s", "u")
+    assert status["status"] == constants.FAILED
+    assert message in status["traceback"]
+    assert data_of(master) == {"x": 1, "traceback": status["traceback"]}
+
+
+def reads_its_data(unit: WorkUnit) -> None:
+    assert unit.data
+
+
+@pytest.mark.parametrize("function", ["reads_its_data", "nothing"])
+def test_data_that_cannot_be_read_fails_the_unit(
+    master: TaskMaster, caplog: pytest.LogCaptureFixture, function: str
+) -> None:
+    master.set_work_spec(spec(function))
+    # {("traceback",): None}, as Python 2 writes it: a list is the key
+    unreadable = Encoded(b"\xa1\x81" + dumps(b"traceback") + b"\xf6")
+    units = Encoded(b"\x81\x82" + dumps("u") + unreadable)
+    request = dumps({"id": 1, "method": "add_work_units", "params": ["s", units]})
+    assert b"error" not in loads(master.client.exchange(request))
+    unit = master.get_work("w")
+    assert unit is not None
+    assert work(unit) is False
+    assert state(master) == constants.FAILED
+    assert "a map key cannot be a list" in caplog.text
+
+
+def test_data_of_another_kind_in_place_of_what_has_a_traceback(master: TaskMaster) -> None:
+    unit = unit_of(master, data="traceback")
+    unit.data = {"traceback": "new"}
+    assert unit.finish() is True
+    assert data_of(master) == {"traceback": "new"}
+
+
+@pytest.mark.parametrize("delay", [-1, float("nan"), float("inf")])
+def test_delays_that_are_none(master: TaskMaster, delay: float) -> None:
+    with pytest.raises(ValueError, match="delay"):
+        Retry(delay=delay)
+    with pytest.raises(ValueError, match="delay"):
+        unit_of(master).retry(delay)

@@ -112,6 +112,7 @@ def limits_of(config: ServerConfig, open_files: int | None) -> Limits:
         frame_timeout=config.frame_timeout,
         answer_timeout=config.answer_timeout,
         max_buffered=config.max_buffered,
+        any_tags=config.tags == "any",
     )
 
 
@@ -128,14 +129,15 @@ class Daemon:
         self._stop = Event()
         self._open_files: int | None = None
         self._pid_file = PidFile(arguments.pid) if arguments.pid else None
+        self._limits = Limits()
         self._backend = open_backend(config.backend, SteadyClock())
         self._job_server = JobServer(
             self._backend.namespace(""),
             configuration=lambda: self._config.wire,
             stats=lambda: {**self._services.counts(), **log_handler.counts()},
+            limits=self._limits,
         )
         self._counts = Counts()
-        self._limits = Limits()
         self._server = Server(
             (config.server.host, config.server.port),
             Dispatcher(

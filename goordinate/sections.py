@@ -134,6 +134,7 @@ _DEPTH = Kind(
     f"an integer from 16 to {_LIMITS.max_depth}",
     lambda value: _is_integer(value) and 16 <= value <= _LIMITS.max_depth,
 )
+_TAGS = Kind("known or any", lambda value: value in ("known", "any"))
 _NETWORKS = Kind(
     "a list of networks",
     _LIST.accepts,
@@ -177,8 +178,9 @@ class ServerConfig:
     """The keys of `coordinate.server`; the host "" is every IPv4 interface, port 0 a free port.
 
     `max_..` and `.._timeout` are those of `Limits`; without `max_connections`, it is what the limit
-    of open files allows. `stop_timeout`: seconds from a stop signal to the end. `allow`, `deny`:
-    the networks from which one may connect (none: from anywhere), and may not.
+    of open files allows. `stop_timeout`: seconds from a stop signal to the end. `tags`: "known" if
+    only what all clients can read is stored, "any" if they all know all tags. `allow`, `deny`: the
+    networks from which one may connect (none: from anywhere), and may not.
     """
 
     host: str = field(default="localhost", metadata=_takes(_HOST, option="--host"))
@@ -202,6 +204,7 @@ class ServerConfig:
     )
     max_buffered: int = field(default=_LIMITS.max_buffered, metadata=_takes(_SIZE, reloads=True))
     stop_timeout: float = field(default=10, metadata=_takes(_POSITIVE, reloads=True))
+    tags: str = field(default="known", metadata=_takes(_TAGS, reloads=True))
     allow: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))
     deny: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))
 

@@ -22,19 +22,14 @@ from .decode import Reader, decode_item, loads, read_list, read_map
 from .encode import array_head
 from .errors import CBORError, DecodeError, EncodeError, RPCError
 from .framing import FrameReader, frame
-from .heads import ARRAY, MAP, MAX_DEPTH
-from .limits import Limits
+from .heads import ARRAY, MAP
+from .limits import ANSWERS
 from .progress import CHECKS, Progress
 from .queues import unacknowledged
 from .requests import encode_request
 from .shown import shown
 
 _READ_SIZE: Final = 256 * 1024
-
-_ANSWERS: Final = Limits(max_frame=2**30, max_depth=MAX_DEPTH + 64)
-"""What is taken from a server.  One with the default limits sends less: the answer to a batch is no
-longer than `max_frame`, one answer of `max_answer` and a work unit, and the errors for the rest of
-the batch.  The answer around a work unit is nested deeper than the request that it came in."""
 
 T = TypeVar("T")
 
@@ -178,7 +173,7 @@ class Client:
         Raises OSError if the connection fails, CBORError if what comes back is no answer.
         """
         patience = _Patience(self._connected(), self._timeout)
-        reader = FrameReader(_ANSWERS)
+        reader = FrameReader(ANSWERS)
         messages: list[bytes] = []
         # Should the connection be lost, the server may have sent the reason before.
         with contextlib.suppress(ConnectionError):
@@ -280,11 +275,11 @@ def _message(message: bytes, read: Reader[Any]) -> Any:
     major = message[0] >> 5 if message else None
     value: Any
     if major == MAP:
-        value, end = fields_of(message, 0, _ANSWERS.max_depth)
+        value, end = fields_of(message, 0, ANSWERS.max_depth)
     elif major == ARRAY:
-        value, end = read_list(message, 0, _ANSWERS.max_depth, fields_of)
+        value, end = read_list(message, 0, ANSWERS.max_depth, fields_of)
     else:
-        value, end = decode_item(message, 0, _ANSWERS.max_depth)
+        value, end = decode_item(message, 0, ANSWERS.max_depth)
     if end < len(message):
         raise DecodeError("more bytes after the item", end)
     return value

@@ -28,7 +28,8 @@ class Limits:
     frame_timeout, answer_timeout: the timeouts, in seconds, of a frame that arrives and of an
     answer that is sent; `progress` has the rule.  max_buffered: bytes that partial frames and
     unread answers of all connections may take together.  max_answer: bytes of the answer to one
-    call; a method whose answer can grow answers with as much as fits.
+    call; a method whose answer can grow answers with as much as fits.  any_tags: whether what is
+    stored may have tags that not all clients can read (`readable`).
     """
 
     max_frame: int = MAX_FRAME
@@ -39,11 +40,19 @@ class Limits:
     answer_timeout: float = 60
     max_buffered: int = 2**30
     max_answer: int = 256 * 2**20
+    any_tags: bool = False
 
     def change(self, limits: Limits) -> None:
         """Take over all values of other limits."""
         for each in fields(self):
             setattr(self, each.name, getattr(limits, each.name))
+
+
+ANSWERS: Final = Limits(max_frame=2**30, max_depth=MAX_DEPTH + 64)
+"""What our client takes from a server.  One with the default limits sends less: the answer to a
+batch is no longer than `max_frame`, one answer of `max_answer` and a work unit, and the errors for
+the rest of the batch.  What clients store leaves room for the answer around it, so answers are
+nested no deeper than requests may be.  Not every server sees to that, so the client takes more."""
 
 
 @dataclass(slots=True)

@@ -1,15 +1,16 @@
 """Skipping an item without decoding it: is it well-formed, and where does it end?
 
 Rule: exactly the well-formed items (RFC 8949 appendix C) are accepted, nested no deeper than
-allowed.  The meaning of tags is not checked here.
+allowed.  Whether what is well-formed can also be read is checked in `readable`.
 
 This runs over the data of every work unit, so there are two loops.  `skip_item` is fast: it knows
-the common items by their initial byte, checks the end of the input once for all of them, and
-leaves everything else to `walk`.  `walk` knows all items, and raises the error with its place.
+the common items by their initial byte, and leaves everything else to a slower function.  That is
+`walk`, which knows all items and raises the error with its place, or a check of `readable`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from .errors import DecodeError
@@ -31,6 +32,7 @@ from .heads import (
     read_text,
     too_deep,
 )
+from .tags import TUPLE
 
 
 def _known_by_initial_byte(initial: int) -> tuple[int, int]:
@@ -61,48 +63,102 @@ _MAP_ITEMS: Final = 1 << 62
 _ENDLESS: Final = 1 << 60
 
 
-def skip_item(buf: bytes, pos: int, depth: int) -> int:
+_SHORT: Final = tuple(
+    0 if 0x80 <= initial < 0xF4 else _known_by_initial_byte(initial)[0] for initial in range(256)
+)
+"""How many bytes to skip, for items that are neither an array, a map, a tag nor a simple value
+without a name.  0: the fast loop looks closer."""
+
+Check = Callable[[bytes, int, int], int]
+"""(buffer, index of an item, how deep it may be nested) -> the index after it, or DecodeError."""
+
+
+def skip_item(buf: bytes, pos: int, depth: int, check: Check | None = None) -> int:
     """The index after the item that begins at `pos`.
 
-    depth: how deep arrays, maps and tags may be nested in it.  Raises DecodeError if it is nested
-    deeper, or is not well-formed.
+    depth: how deep arrays, maps and tags may be nested in it.  check: what decides on an item that
+    is more than strings, numbers, arrays, maps with such keys, and tuples; None: `walk`.  Raises
+    DecodeError if the item is nested deeper, or is not well-formed, and what `check` raises.
     """
-    step_of, more_of = STEP, MORE
-    end, left = pos, 1
+    short = _SHORT
+    # `left` items remain in the innermost array or map.  In a map (`odd` is 0) those with an even
+    # number are keys.  `levels` may be nested in it.  `outer` has the same three of those around
+    # it, but for those that end where the inner one ends.
+    end, left, odd, levels = pos, 1, 1, depth
+    outer: list[tuple[int, int, int]] | None = None
     try:
-        # Nesting needs no count here: `depth` items cannot be nested deeper than `depth`.
-        for _ in range(depth):
+        initial = buf[end]
+        if 0xA0 < initial < 0xB8 and depth > 0:  # a map, most often
+            end, left, odd, levels = pos + 1, 2 * initial - 0x140, 0, depth - 1
+        while True:
             initial = buf[end]
-            step = step_of[initial]
+            step = short[initial]
             if step:
                 end += step
-                left += more_of[initial]
+                left -= 1
             elif initial < 0x60:
                 if initial == 0x58:
                     end += 2 + buf[end + 1]
                 elif initial == 0x59:
                     end += 3 + (buf[end + 1] << 8 | buf[end + 2])
+                elif initial == 0x5A:
+                    end += 5 + int.from_bytes(buf[end + 1 : end + 5], "big")
                 else:
                     break
                 left -= 1
-            elif initial <= 0x78:
+            elif initial < 0x80:
                 start = end + 1
                 if initial < 0x78:
                     end += initial - 0x5F
-                else:
+                elif initial == 0x78:
                     end += 2 + buf[start]
                     start += 1
+                elif initial == 0x79:
+                    end += 3 + (buf[start] << 8 | buf[start + 1])
+                    start += 2
+                else:
+                    break
                 buf[start:end].decode()
                 left -= 1
             else:
-                break
-            if not left:
-                if end <= len(buf):
-                    return end
+                if levels < 1 or not (left | odd) & 1:  # nested too deep; a key
+                    break
+                if left > 1:
+                    if outer is None:
+                        outer = []
+                    outer.append((left - 1, odd, levels))
+                levels -= 1
+                if initial < 0x98:
+                    left, odd = initial - 0x80, 1
+                    end += 1
+                elif 0xA0 <= initial < 0xB8:
+                    left, odd = 2 * initial - 0x140, 0
+                    end += 1
+                elif initial == 0xD8:
+                    left, odd = buf[end + 2] - 0x80, 1
+                    if buf[end + 1] != TUPLE or levels < 1 or not 0 <= left < 24:
+                        break
+                    end += 3
+                    levels -= 1
+                elif initial < 0x9C:
+                    left, end = read_argument(buf, end)
+                    odd = 1
+                elif 0xB8 <= initial < 0xBC:
+                    left, end = read_argument(buf, end)
+                    left, odd = 2 * left, 0
+                else:
+                    break
+            if left:
+                continue
+            if outer:
+                left, odd, levels = outer.pop()
+            elif end <= len(buf):
+                return end
+            else:
                 break
     except (IndexError, UnicodeDecodeError):
         pass
-    return walk(buf, pos, depth)
+    return (check or walk)(buf, pos, depth)
 
 
 def walk(buf: bytes, pos: int, depth: int) -> int:

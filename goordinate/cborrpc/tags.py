@@ -112,3 +112,6 @@ CONTENTS: Final[dict[int, tuple[int, str, Callable[[Any], object]]]] = {
 }
 """Tag number -> major type of the content, the content in words, content -> value.  The function
 raises ValueError for content of the right type that it cannot take."""
+
+KNOWN: Final = frozenset((EMBEDDED, *CONTENTS))
+"""The tags that all clients can read."""

@@ -188,7 +188,7 @@ def _read_tag(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     number, start = read_argument(buf, pos)
     initial = buf[start]
     if number == EMBEDDED:
-        return _read_embedded(buf, start, depth)
+        return read_embedded(buf, start, depth, None)
     meaning = CONTENTS.get(number)
     if meaning is None:
         value, end = READ[initial](buf, start, depth)
@@ -215,8 +215,11 @@ def _read_one_byte_tag(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
     return _read_tag(buf, pos, depth)
 
 
-def _read_embedded(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
-    """The item encoded in the byte string at `pos`, which has tag 24 (section 3.4.5.1).
+def read_embedded(
+    buf: bytes, pos: int, depth: int, read: Callable[[bytes, int, int], tuple[Any, int]] | None
+) -> tuple[Any, int]:
+    """The item encoded in the byte string at `pos`, which has tag 24 (section 3.4.5.1): what `read`
+    makes of it, a function as those here, or its value (None).
 
     It is read in place, not copied, so that nested ones take no memory.  So the item may run past
     the end of the string, into what follows it.  That is an error, whatever was read there.
@@ -234,7 +237,7 @@ def _read_embedded(buf: bytes, pos: int, depth: int) -> tuple[Any, int]:
         source = buf
         stop = end = start + length
     try:
-        value, after = READ[source[start]](source, start, depth)
+        value, after = (read or READ[source[start]])(source, start, depth)
     except (IndexError, UnicodeDecodeError):
         fault = explain(source, start, depth)
     except DecodeError as exc:

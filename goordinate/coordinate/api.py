@@ -340,12 +340,15 @@ class Namespace(ABC):
         lease: float = DEFAULT_LEASE,
         work_specs: Collection[Name] | None = None,
         runtimes: Collection[Name] | None = None,
+        room: int | None = None,
     ) -> Handout | None:
         """Hand out up to `count` units of one work spec under leases of `lease` seconds.
 
         `work_specs` narrows the choice to these (None or empty: all), `runtimes` to specs that
         name one of these runtimes (b"": none named; None or empty: any). Which spec gives:
-        `scheduler`. None: there is no unit to be had.
+        `scheduler`. Beyond the first unit, no more are handed out than `room` bytes hold; a unit
+        takes its entry and the name of its work spec (None: any number). None: there is no unit to
+        be had.
         """
 
     @abstractmethod

@@ -11,8 +11,10 @@ from goordinate.cborrpc.decode import MAX_DEPTH, loads, read_list
 from goordinate.cborrpc.errors import DecodeError
 from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, TAG, TEXT
 from goordinate.coordinate.errors import BadOutput
-from goordinate.coordinate.new_units import NewWorkUnit, read_name, read_new_unit
+from goordinate.coordinate.new_units import NewWorkUnit, new_unit_reader, read_name
 from goordinate.coordinate.unit_data import EMPTY_MAP, field, major_type, pairs
+
+_read_new_unit = new_unit_reader(None, MAX_DEPTH)  # a part of data that was checked
 
 
 def chained_units(data: bytes) -> dict[bytes, NewWorkUnit]:
@@ -68,4 +70,4 @@ def _read_item(buf: bytes, pos: int, depth: int) -> tuple[NewWorkUnit, int]:
     if major_type(buf, pos) in (BYTES, TEXT):
         (key, name), pos = read_name(buf, pos)
         return NewWorkUnit(key, name + EMPTY_MAP), pos
-    return read_new_unit(buf, pos, depth)
+    return _read_new_unit(buf, pos, depth)

@@ -23,9 +23,6 @@ DONE = Encoded(dumps((True, None)))
 PAIR = TUPLE_HEAD + b"\x82"
 TRIPLE = TUPLE_HEAD + b"\x83"
 
-#: Bytes of the units that a client asks for by their keys.
-MAX_ANSWER = 256 * 2**20
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -50,20 +47,50 @@ def no_spec(value: object) -> Callable[[F], F]:
     return decorate
 
 
-def bounded(pieces: Iterable[bytes]) -> list[bytes]:
-    """The pieces of an answer that names what it asks for.
-
-    InvalidParams if they are more than MAX_ANSWER bytes: the same key, given again and again, asks
-    for more than memory holds.
-    """
+def fitting(pieces: Iterable[bytes], room: int, least: int = 1) -> list[bytes]:
+    """The first pieces, as many as `room` bytes hold, but not fewer than `least` if there are."""
     taken: list[bytes] = []
-    size = 0
     for piece in pieces:
-        size += len(piece)
-        if size > MAX_ANSWER:
-            raise InvalidParams(f"the answer is over {MAX_ANSWER} bytes: ask for fewer units")
+        room -= len(piece)
+        if room < 0 and len(taken) >= least:
+            break
         taken.append(piece)
     return taken
+
+
+def bounded(pieces: Iterable[bytes], room: int) -> list[bytes]:
+    """The pieces of an answer that names what it asks for, so that none may be left out.
+
+    One piece may be of any size. Raises InvalidParams if more are over `room` bytes together: the
+    same key, given again and again, asks for more than memory holds.
+    """
+    taken: list[bytes] = []
+    left = room
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0 and taken:
+            raise too_large(room)
+        taken.append(piece)
+    return taken
+
+
+def whole(value: object, room: int) -> Encoded:
+    """The encoding of an answer of which nothing may be left out. Raises InvalidParams if it is
+    over `room` bytes."""
+    encoded = Encoded(dumps(value))
+    if len(encoded) > room:
+        raise too_large(room)
+    return encoded
+
+
+def too_large(room: int) -> InvalidParams:
+    """The error of a call whose answer would be over `room` bytes."""
+    return InvalidParams(f"the answer is over {room} bytes: ask for less at once")
+
+
+def plain_list(items: list[bytes]) -> Encoded:
+    """[item, ...] of items that are CBOR."""
+    return Encoded(array_head(len(items)) + b"".join(items))
 
 
 def spliced_list(items: list[bytes]) -> Encoded:

@@ -6,13 +6,15 @@ A key is a path: a list or tuple of parts. The rules are in `coordinate.locks`.
 from __future__ import annotations
 
 from goordinate.cborrpc.decode import opaque_item, read_list
+from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
 from goordinate.coordinate.locks import Path
 from goordinate.coordinate.names import Name, identity, printable
-from goordinate.jobserver.answers import DONE, message
+from goordinate.jobserver.answers import DONE, bounded, message, plain_list
 from goordinate.jobserver.options import MAX_NAMES, name, names, seconds
 
 DEFAULT_TIMEOUT = 60.0
@@ -51,8 +53,9 @@ def lock_paths(buf: bytes, pos: int, depth: int) -> tuple[list[LockRequest], int
 class LockCalls:
     """The RPCs of locks on one namespace."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, limits: Limits) -> None:
         self._namespace = namespace
+        self._limits = limits
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
@@ -96,7 +99,8 @@ class LockCalls:
 
     def readlock(self, keys: list[LockRequest]) -> object:
         """[owner or None, ..]; no pair."""
-        return self._namespace.lock_owners(_paths(keys))
+        owners = map(dumps, self._namespace.lock_owners(_paths(keys)))
+        return plain_list(bounded(owners, self._limits.max_answer))
 
     def delete_namespace(self, prefix: Name) -> object:
         """Drop all locks whose first part is `prefix`; no pair."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method
 from goordinate.coordinate.api import Namespace
 from goordinate.jobserver.daemon_info import DaemonCalls
@@ -21,7 +22,8 @@ from goordinate.jobserver.workers import WorkerCalls
 class JobServer:
     """All RPCs on one namespace.
 
-    `configuration` gives what get_config answers, `stats` what server_stats does. Done units
+    `configuration` gives what get_config answers, `stats` what server_stats does. `limits`, which
+    are shared with the server, bound an answer and say which tags may be stored. Done units
     beyond `limit_completed_count` a spec (each of finished and failed), or older than
     `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
     """
@@ -32,21 +34,23 @@ class JobServer:
         *,
         configuration: Callable[[], object],
         stats: Callable[[], Mapping[str, int]],
+        limits: Limits | None = None,
         limit_completed_count: int | None = None,
         limit_completed_age: float | None = None,
     ) -> None:
         self.limit_completed_count = limit_completed_count
         self.limit_completed_age = limit_completed_age
+        self.limits = limits = Limits() if limits is None else limits
         self._units = UnitCalls(
-            namespace, lambda: (self.limit_completed_count, self.limit_completed_age)
+            namespace, limits, lambda: (self.limit_completed_count, self.limit_completed_age)
         )
         #: The table.
         self.methods: tuple[Method, ...] = (
-            *SpecCalls(namespace).methods(),
+            *SpecCalls(namespace, limits).methods(),
             *self._units.methods(),
-            *WorkCalls(namespace).methods(),
-            *WorkerCalls(namespace).methods(),
-            *LockCalls(namespace).methods(),
+            *WorkCalls(namespace, limits).methods(),
+            *WorkerCalls(namespace, limits).methods(),
+            *LockCalls(namespace, limits).methods(),
             *DaemonCalls(namespace, configuration, stats).methods(),
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from goordinate.cborrpc.decode import opaque_item
+from goordinate.cborrpc.decode import Reader
 from goordinate.cborrpc.errors import DecodeError, InvalidParams
 from goordinate.cborrpc.heads import MAP, describe
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace
@@ -15,17 +16,22 @@ from goordinate.coordinate.errors import (
     NoSuchWorkSpec,
 )
 from goordinate.coordinate.names import Name
-from goordinate.jobserver.answers import DONE, message, no_spec
+from goordinate.jobserver.answers import DONE, fitting, message, no_spec
 from goordinate.jobserver.options import Options, hashable, integer, name, options, seconds, whole
+from goordinate.jobserver.stored import StoredReaders
 
 SPEC_NAME = Parameter("work_spec_name", name)
 
 
-def dictionary(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
-    """The reader of a work spec: a map as it came."""
-    if pos < len(buf) and buf[pos] >> 5 != MAP:
-        raise DecodeError(f"expected a map, got {describe(buf, pos)}", pos)
-    return opaque_item(buf, pos, depth)
+def dictionary(read: Reader[bytes]) -> Reader[bytes]:
+    """The reader of a work spec: a map as it came, which is read by `read`."""
+
+    def read_map(buf: bytes, pos: int, depth: int) -> tuple[bytes, int]:
+        if pos < len(buf) and buf[pos] >> 5 != MAP:
+            raise DecodeError(f"expected a map, got {describe(buf, pos)}", pos)
+        return read(buf, pos, depth)
+
+    return read_map
 
 
 #: The control values that RPC clients see and may change.
@@ -35,13 +41,15 @@ CONTROLLED = ("status", "continuous", "interval", "max_running", "weight")
 class SpecCalls:
     """The RPCs of work specs on one namespace."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, limits: Limits) -> None:
         self._namespace = namespace
+        self._limits = limits
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
+        work_spec = Parameter("work_spec", dictionary(StoredReaders(self._limits).item))
         return [
-            Method("set_work_spec", self.set_work_spec, (Parameter("work_spec", dictionary),)),
+            Method("set_work_spec", self.set_work_spec, (work_spec,)),
             Method("get_work_spec", self.get_work_spec, (SPEC_NAME,)),
             Method("get_work_spec_meta", self.get_work_spec_meta, (SPEC_NAME,)),
             Method(
@@ -89,8 +97,13 @@ class SpecCalls:
 
     def list_work_specs(self, options: Options) -> object:
         """Dictionaries by name, and the name that starts the next page."""
-        page = self._namespace.list_work_specs(options.get(b"start"), options.get(b"limit"))
-        return [Encoded(data) for _, data in page.specs], page.following
+        specs, following = self._namespace.list_work_specs(
+            options.get(b"start"), options.get(b"limit")
+        )
+        taken = fitting((data for _, data in specs), self._limits.max_answer)
+        if len(taken) < len(specs):
+            following = specs[len(taken)][0]
+        return list(map(Encoded, taken)), following
 
     @no_spec(False)
     def del_work_spec(self, work_spec_name: Name) -> object:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
+from typing import Any
 
-from goordinate.cborrpc.decode import opaque_item, read_list
+from goordinate.cborrpc.decode import Reader
 from goordinate.cborrpc.encode import dumps
-from goordinate.cborrpc.errors import DecodeError
+from goordinate.cborrpc.errors import DecodeError, InvalidParams
 from goordinate.cborrpc.heads import NULL
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace, UnitState
 from goordinate.coordinate.errors import HeldByAnother, NoSuchWorkUnit
 from goordinate.coordinate.names import Name, printable
-from goordinate.coordinate.new_units import NewWorkUnit, read_new_unit
+from goordinate.coordinate.new_units import NewWorkUnit
 from goordinate.coordinate.states import AVAILABLE, NAMES, RPC_STATES, rpc_state, states_behind
 from goordinate.coordinate.unit_data import field
-from goordinate.jobserver.answers import DONE, PAIR, bounded, message, no_spec, spliced_list
+from goordinate.jobserver.answers import (
+    DONE,
+    PAIR,
+    bounded,
+    fitting,
+    message,
+    no_spec,
+    spliced_list,
+)
 from goordinate.jobserver.options import (
     DEFAULT_LEASE,
     MAX_LEASE,
@@ -33,6 +43,7 @@ from goordinate.jobserver.options import (
     whole,
 )
 from goordinate.jobserver.specs import SPEC_NAME
+from goordinate.jobserver.stored import StoredReaders
 
 logger = logging.getLogger(__name__)
 
@@ -43,30 +54,30 @@ MAX_PAGE = 10_000
 ARCHIVED_AT_ONCE = 100
 
 
-def new_units(buf: bytes, pos: int, depth: int) -> tuple[list[NewWorkUnit], int]:
-    """The units of add_work_units."""
-    return read_list(buf, pos, depth, read_new_unit)
-
-
 class UnitCalls:
     """The RPCs of work units on one namespace.
 
-    `limits` gives the number and the age (seconds) of done units that `archive` keeps a spec.
+    `kept` gives the number and the age (seconds) of done units that `archive` keeps a spec.
     """
 
     def __init__(
-        self, namespace: Namespace, limits: Callable[[], tuple[int | None, float | None]]
+        self,
+        namespace: Namespace,
+        limits: Limits,
+        kept: Callable[[], tuple[int | None, float | None]],
     ) -> None:
         self._namespace = namespace
         self._limits = limits
+        self._kept = kept
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
+        stored = StoredReaders(self._limits)
         return [
             Method(
                 "add_work_units",
                 self.add_work_units,
-                (SPEC_NAME, Parameter("work_unit_key_vals", new_units)),
+                (SPEC_NAME, Parameter("work_unit_key_vals", stored.new_units)),
             ),
             Method("count_work_units", self.count_work_units, (SPEC_NAME,)),
             Method(
@@ -87,7 +98,11 @@ class UnitCalls:
             Method(
                 "update_work_unit",
                 self.update_work_unit,
-                (SPEC_NAME, Parameter("work_unit_key", name), Parameter("options", UPDATE_OPTIONS)),
+                (
+                    SPEC_NAME,
+                    Parameter("work_unit_key", name),
+                    Parameter("options", update_options(stored)),
+                ),
             ),
             Method(
                 "del_work_units",
@@ -117,12 +132,11 @@ class UnitCalls:
         keys = options.get(b"work_unit_keys")
         if keys:
             units = self._namespace.get_work_units(work_spec_name, keys)
-            return spliced_list(
-                bounded(
-                    PAIR + dumps(key) + (NULL if unit is None else unit.data)
-                    for key, unit in zip(keys, units, strict=True)
-                )
+            pairs = (
+                PAIR + dumps(key) + (NULL if unit is None else unit.data)
+                for key, unit in zip(keys, units, strict=True)
             )
+            return spliced_list(bounded(pairs, self._limits.max_answer))
         limit = options.get(b"limit")
         if limit is None:
             limit = DEFAULT_PAGE
@@ -138,14 +152,17 @@ class UnitCalls:
             limit=max(0, limit),
             by_priority=wanted is not None and not options.get(b"by_key"),
         )
-        return spliced_list([PAIR + entry for entry in page])
+        # The next page begins with the last unit of this one, so a page of one would be the end.
+        entries = (PAIR + entry for entry in page)
+        return spliced_list(fitting(entries, self._limits.max_answer, least=2))
 
     @no_spec(None)
     def get_work_unit_status(self, work_spec_name: Name, work_unit_keys: list[Name]) -> object:
         """[{status, expiration, worker_id, traceback} or None, ..]."""
         units = self._namespace.get_work_units(work_spec_name, work_unit_keys)
         # Encoded one by one: there may be a million, and a map is ten times its encoding.
-        return spliced_list([NULL if unit is None else dumps(_status(unit)) for unit in units])
+        statuses = (NULL if unit is None else dumps(_status(unit)) for unit in units)
+        return spliced_list(bounded(statuses, self._limits.max_answer))
 
     @no_spec(False)
     def prioritize_work_units(self, work_spec_name: Name, options: Options) -> object:
@@ -167,6 +184,10 @@ class UnitCalls:
     ) -> object:
         """Record progress or the end of a unit; the table is `lifecycle.STEPS`."""
         status, lease = options.get(b"status"), options.get(b"lease_time")
+        data = options.get(b"data")
+        if type(data) is DecodeError:
+            unit = printable(work_unit_key)
+            raise InvalidParams(f"update_work_unit(): options: data: work unit {unit}: {data}")
         if status is None and lease is None:
             self._namespace.get_control(work_spec_name)
             return False, message("update_work_unit: options have neither status nor lease_time")
@@ -186,7 +207,7 @@ class UnitCalls:
                 work_unit_key,
                 status=status,
                 lease=lease,
-                data=options.get(b"data"),
+                data=data,
                 worker=options.get(b"worker_id"),
                 holder=options.get(b"holder"),
                 delay=delay,
@@ -210,7 +231,7 @@ class UnitCalls:
 
     def archive(self, options: Options) -> Generator[None, None, None]:
         """Drop done units beyond the configured limits, some at a time."""
-        keep, max_age = self._limits()
+        keep, max_age = self._kept()
         names = options.get(b"work_spec_names")
         while self._namespace.archive(names, keep, max_age, limit=ARCHIVED_AT_ONCE):
             yield
@@ -238,12 +259,21 @@ def _state(buf: bytes, pos: int, depth: int) -> tuple[int, int]:
     return value, end
 
 
+def update_options(stored: StoredReaders) -> Reader[dict[bytes, Any]]:
+    """The reader of the options of update_work_unit."""
+    return options(
+        status=_state,
+        lease_time=number,
+        data=stored.item_or_fault,
+        worker_id=name,
+        holder=name,
+        delay=seconds,
+    )
+
+
 LIST_OPTIONS = options(
     work_unit_keys=names, state=states, start=hashable, limit=whole, by_key=hashable
 )
 PRIORITIZE_OPTIONS = options(work_unit_keys=names, priority=number, adjustment=number)
 DELETE_OPTIONS = options(all=hashable, work_unit_keys=names, state=integer)
 ARCHIVE_OPTIONS = options(work_spec_names=names)
-UPDATE_OPTIONS = options(
-    status=_state, lease_time=number, data=opaque_item, worker_id=name, holder=name, delay=seconds
-)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Generator
 
 from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.heads import NULL
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Handout, Namespace
@@ -37,8 +38,9 @@ NO_RUNTIME = frozenset((b"",))
 class WorkCalls:
     """The RPC by which workers get work."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, limits: Limits) -> None:
         self._namespace = namespace
+        self._limits = limits
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
@@ -67,7 +69,12 @@ class WorkCalls:
         specs = options.get(b"work_spec_names")
         runtimes = options.get(b"runtimes") or NO_RUNTIME
         handout = self._namespace.request_work(
-            worker_id, count=count, lease=lease, work_specs=specs, runtimes=runtimes
+            worker_id,
+            count=count,
+            lease=lease,
+            work_specs=specs,
+            runtimes=runtimes,
+            room=self._limits.max_answer,
         )
         if handout is not None and not handout.units:
             return self._ask_again(worker_id, count, lease, specs, runtimes)
@@ -85,7 +92,12 @@ class WorkCalls:
         while True:
             yield
             handout = self._namespace.request_work(
-                worker_id, count=count, lease=lease, work_specs=specs, runtimes=runtimes
+                worker_id,
+                count=count,
+                lease=lease,
+                work_specs=specs,
+                runtimes=runtimes,
+                room=self._limits.max_answer,
             )
             if handout is None or handout.units:
                 return _answer(handout, count)

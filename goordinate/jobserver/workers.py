@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from goordinate.cborrpc.decode import opaque_item
+from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.heads import NULL
+from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Held, Namespace
 from goordinate.coordinate.errors import NoSuchWorker
 from goordinate.coordinate.names import Name, identity
-from goordinate.jobserver.answers import DONE, message
-from goordinate.jobserver.options import hashable, name, number, optional_name
+from goordinate.jobserver.answers import DONE, message, too_large, whole
+from goordinate.jobserver.options import name, number, optional_name
+from goordinate.jobserver.stored import StoredReaders
 
 #: Seconds of life given in place of a negative time, and in place of more than a day.
 INSTEAD_OF_NEGATIVE = 300
@@ -25,20 +27,22 @@ WORKER_ID = Parameter("worker_id", name)
 class WorkerCalls:
     """The RPCs of workers on one namespace."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, limits: Limits) -> None:
         self._namespace = namespace
+        self._limits = limits
 
     def methods(self) -> list[Method]:
         """The rows of the method table."""
+        stored = StoredReaders(self._limits)
         return [
             Method(
                 "worker_heartbeat",
                 self.worker_heartbeat,
                 (
                     WORKER_ID,
-                    Parameter("mode", hashable),
+                    Parameter("mode", stored.mode),
                     Parameter("expire_seconds", number),
-                    Parameter("data", opaque_item),
+                    Parameter("data", stored.item),
                     Parameter("parent", optional_name),
                 ),
             ),
@@ -74,7 +78,8 @@ class WorkerCalls:
 
     def list_worker_modes(self) -> object:
         """{worker id: mode} of the live workers."""
-        return {worker.name: worker.mode for worker in self._namespace.workers()}, None
+        modes = {worker.name: worker.mode for worker in self._namespace.workers()}
+        return whole((modes, None), self._limits.max_answer)
 
     def get_worker_info(self, worker_id: Name) -> object:
         """What the worker said of itself with its last heartbeat."""
@@ -92,15 +97,32 @@ class WorkerCalls:
             same = identity(mode) if isinstance(mode, bytes | str) else mode
             form = forms.setdefault(same, mode)
             counts[form] = counts.get(form, 0) + 1
-        return counts, None
+        return whole((counts, None), self._limits.max_answer)
 
     def get_child_work_units(self, worker_id: Name) -> object:
-        """{child id: [what it holds, ..]} of the live children of a worker."""
-        held = {
-            child: [_held(child, held) for held in units]
-            for child, units in self._namespace.held_by_children(worker_id)
-        }
-        return held, None
+        """{child id: [what it holds, ..]} of the live children of a worker.
+
+        No unit is left out. Data that no longer fits, but for the first unit's, is null.
+        """
+        room = self._limits.max_answer
+        children = self._namespace.held_by_children(worker_id)
+        without_data = sum(
+            len(dumps(_held(child, held, NULL))) for child, units in children for held in units
+        )
+        if without_data > room:
+            raise too_large(room)
+        left = room - without_data
+        answer: dict[Name, list[dict[bytes, object]]] = {}
+        first = True
+        for child, units in children:
+            answer[child] = items = []
+            for held in units:
+                data = held.unit.data
+                fits = first or len(data) <= left
+                left -= len(data) if fits else 0
+                items.append(_held(child, held, data if fits else NULL))
+                first = False
+        return answer, None
 
     def worker_stats(self) -> object:
         """How many workers there are; no pair."""
@@ -108,11 +130,11 @@ class WorkerCalls:
         return {b"num_workers": live, b"num_children": parents, b"num_expirable": live}
 
 
-def _held(child: Name, held: Held) -> dict[bytes, object]:
+def _held(child: Name, held: Held, data: bytes) -> dict[bytes, object]:
     return {
         b"work_spec_name": held.work_spec,
         b"work_unit_key": held.unit.name,
-        b"work_unit_data": Encoded(held.unit.data),
+        b"work_unit_data": Encoded(data),
         b"worker_id": child,
         b"expires": held.expires,
     }

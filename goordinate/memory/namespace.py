@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ class MemoryNamespace(ContentCalls):
         lease: float = api.DEFAULT_LEASE,
         work_specs: Collection[Name] | None = None,
         runtimes: Collection[Name] | None = None,
+        room: int | None = None,
     ) -> api.Handout | None:
         now = self._catch_up()
         names = frozenset(map(identity, work_specs)) if work_specs else None
@@ -46,7 +48,7 @@ class MemoryNamespace(ContentCalls):
             if spec is None:
                 break
             assert isinstance(spec, Spec)
-            units = self._given(spec, name, count, now, now + lease)
+            units = self._given(spec, name, count, now, now + lease, room)
             picked += count
             # All the units picked had failed too often? Then the next ones may do.
             if units or picked >= PICKED_AT_ONCE:
@@ -54,7 +56,7 @@ class MemoryNamespace(ContentCalls):
         return None
 
     def _given(
-        self, spec: Spec, worker: Name, count: int, now: float, end: float
+        self, spec: Spec, worker: Name, count: int, now: float, end: float, room: int | None
     ) -> list[tuple[bytes, bytes, int]]:
         """Lease units of a spec to `worker`; a continuous spec without any makes one up."""
         values, queues = spec.record.control, spec.units.queues
@@ -64,12 +66,16 @@ class MemoryNamespace(ContentCalls):
         stored, last_number = spec.units.stored, spec.units.last_number
         records: dict[bytes, Record | None] = {}
         given: list[tuple[bytes, bytes, int]] = []
+        left = sys.maxsize if room is None else room
         for key in queues.heads(count):
             unit = stored[key]
             if type(unit) is not bytes and lifecycle.must_give_up(expand(unit), values.max_retries):
                 records[key] = lifecycle.given_up(expand(unit), key, now)
                 continue
             record = lifecycle.leased(unit, worker, now, end, last_number)
+            left -= len(record[ENTRY]) + len(spec.identity)
+            if left < 0 and given:
+                break
             records[key] = record
             given.append((key, record[ENTRY], record[NUMBER]))
         self.make([UnitChanges(spec.identity, records, NO_UNITS, True)])

@@ -19,7 +19,7 @@ import pytest
 import goordinate
 
 PACKAGE = Path(goordinate.__file__).parent
-CODEC = ("errors", "shown", "heads", "tags", "scan", "values", "decode", "encode")
+CODEC = ("errors", "shown", "heads", "tags", "scan", "values", "readable", "decode", "encode")
 
 # Part -> its modules (a package with all below it that has no entry of its own), and the parts
 # and other distributions that it may import.
@@ -37,7 +37,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "compat": (("goordinate.compat",), ("client",)),
     "coordinate": (("goordinate.coordinate",), ("codec",)),
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
-    "jobserver": (("goordinate.jobserver",), ("codec", "messages", "coordinate")),
+    "jobserver": (("goordinate.jobserver",), ("codec", "limits", "messages", "coordinate")),
     "backend": (("goordinate.backend",), ("coordinate", "memory")),
     "config": (
         ("goordinate.config", "goordinate.sections", "goordinate.yaml_file"),

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from goordinate.cborrpc import DecodeError
 from goordinate.cborrpc.decode import Reader, opaque_item, read_list, read_map, read_string
+from goordinate.cborrpc.limits import Limits
 from goordinate.coordinate.chaining import chained_units
 from goordinate.coordinate.control import read_dictionary
 from goordinate.coordinate.errors import BadOutput, CoordinateError
-from goordinate.coordinate.new_units import read_new_unit
 from goordinate.coordinate.unit_data import with_traceback
 from goordinate.jobserver import JobServer, options, units
 from goordinate.jobserver.locks import lock_paths
+from goordinate.jobserver.stored import StoredReaders
 from goordinate.memory import MemoryBackend
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.jobserver import rpc
@@ -35,11 +36,15 @@ def job_server() -> JobServer:
     return rpc.job_server(MemoryBackend(clock), clock)
 
 
+_STORED = StoredReaders(Limits())
+
 READERS: Final[dict[str, Reader[Any]]] = {
     "read_string": read_string,
     "read_list": lambda buf, pos, depth: read_list(buf, pos, depth, opaque_item),
     "read_map": lambda buf, pos, depth: read_map(buf, pos, depth, {}),
-    "read_new_unit": read_new_unit,
+    "new_units": _STORED.new_units,
+    "stored": _STORED.item,
+    "mode": _STORED.mode,
     "name": options.name,
     "names": options.names,
     "number": options.number,
@@ -47,7 +52,7 @@ READERS: Final[dict[str, Reader[Any]]] = {
     "states": options.states,
     "hashable": options.hashable,
     "lock_paths": lock_paths,
-    "UPDATE_OPTIONS": units.UPDATE_OPTIONS,
+    "UPDATE_OPTIONS": units.update_options(_STORED),
     "LIST_OPTIONS": units.LIST_OPTIONS,
 }
 """Readers of one shape each: what they take is well-formed, and ends where it ends."""

@@ -16,7 +16,7 @@ from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.errors import EncodeError
 from goordinate.cborrpc.framing import frame
 from goordinate.cborrpc.heads import MAX_DEPTH
-from goordinate.cborrpc.limits import MAX_FRAME, Limits
+from goordinate.cborrpc.limits import ANSWERS, MAX_FRAME, Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.shown import shown
 from goordinate.cborrpc.tags import Encoded, Tag
@@ -62,7 +62,8 @@ def test_the_largest_answer_of_a_server_with_default_limits_is_taken() -> None:
     """By numbers: it would take a gigabyte."""
     limits = Limits()
     errors = limits.max_batch * 100 + limits.max_frame  # for the rest of a batch, with their ids
-    assert limits.max_frame + limits.max_answer + limits.max_frame + errors < 2**30
+    assert limits.max_frame + limits.max_answer + limits.max_frame + errors < ANSWERS.max_frame
+    assert limits.max_depth < ANSWERS.max_depth
 
 
 def test_an_answer_may_be_deeper_than_a_request(client: Client) -> None:

@@ -42,6 +42,7 @@ coordinate:
     port: 5932
     rpclog: false
     stop_timeout: 10
+    tags: known
 """
 
 

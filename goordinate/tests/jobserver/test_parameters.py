@@ -60,9 +60,8 @@ OPTION_MAPS = ("map", [5, b"o", [], (), True])
 NUMBERS = ("number", [b"x", [1], {}, True, float("nan"), float("inf"), -(10**400), Tag(99, 1)])
 LIMITS = ("expected a", [*NUMBERS[1], -1, -1.5, b"-3", -(10**300)])
 TIMES = ("number", [*NUMBERS[1], -1, -0.5, b"-3", -(10**300), -1e300])
-NO_VALUE = Encoded(b"\xa1\xa0\x01")  # a map as a key is well-formed, and no value in Python
-SPEC_NUMBERS = ("expected a", [b"x", [1], {}, True, float("nan"), -1e999, 10**400, NO_VALUE])
-SPEC_LIMITS = ("expected an integer, 0 or more", [*SPEC_NUMBERS[1], -1, -1.5, b"-3", -(10**300)])
+SPEC_NUMBERS = ("expected a", [b"x", [1], {}, True, float("nan"), -1e999])
+SPEC_LIMITS = ("expected an integer, 0 or more", [*SPEC_NUMBERS[1], -1, -1.5, b"-3", -(10**50)])
 SPEC_TIMES = ("number of seconds, 0 or more", [*SPEC_NUMBERS[1], -1, b"-0.5", b"nan", b"inf"])
 PATHS = ("", [5, b"a", {b"a": 1}, [b"a"], [[]], [[b"a", 5]], [[[b"a"]]], [[b"b"], [None]]])
 UNITS = (
@@ -96,7 +95,7 @@ REFUSED: dict[tuple[str, str, str | None], tuple[str, list[Any]]] = {
     ("set_work_spec", "work_spec", None): ("map", [5, b"s", [], [(b"name", b"s")], (), None]),
     ("set_work_spec", "work_spec", "name"): (
         "name",
-        [5, None, b"", "", [b"s"], {}, True, NO_VALUE],
+        [5, None, b"", "", [b"s"], {}, True],
     ),
     ("set_work_spec", "work_spec", "weight"): SPEC_NUMBERS,
     ("set_work_spec", "work_spec", "nice"): SPEC_NUMBERS,
@@ -260,7 +259,7 @@ def test_values_that_are_too_large_to_be_any(rpc: Rpc) -> None:
     before = everything(rpc)
     large = Encoded(b"\x99\x13\x88" + b"\x80" * 5000)
     tagged = Encoded(b"\xd8\x80" + large)
-    for value in (large, tagged, Encoded(b"\xa1" + large + b"\x01")):
+    for value in (large, tagged, Encoded(b"\xa1\x01" + large)):
         rpc.refuse("worker_heartbeat", b"w", value, 60, {}, None, saying=("mode",))
         rpc.refuse("worker_heartbeat", b"w", b"RUN", value, {}, None, saying=("expire_seconds",))
         rpc.refuse(
@@ -280,7 +279,7 @@ def test_an_answer_that_would_take_all_memory(rpc: Rpc) -> None:
     rpc.add(b"s", b"large", data=bytes(10**6))
     again = [b"large"] * 100_000
     text = rpc.error("get_work_units", [b"s", {b"work_unit_keys": again}])
-    assert "ask for fewer units" in text
+    assert "ask for less at once" in text
     assert len(rpc.units(b"s", work_unit_keys=again[:20])) == 20
 
 

@@ -44,8 +44,8 @@ from scripts.processes.server import ROOT
 
 pytestmark = pytest.mark.once
 
-SECONDS = 60.0
-"""In which a planted fault is found; mostly it takes less than two."""
+SECONDS = 300.0
+"""In which a planted fault is found, on a busy machine; mostly it takes less than two."""
 
 few = settings(
     max_examples=200, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -69,15 +69,15 @@ def find(target: Target, *, shrink: bool = True) -> Found:
 # --- inputs and the run ---------------------------------------------------------------------------
 
 
-class Collector:
+class Collector(Target):
     """Remembers its inputs."""
 
     name = "collector"
     round = 10
 
     def __init__(self, inputs: SearchStrategy[Any]) -> None:
+        super().__init__()
         self.inputs = inputs
-        self.counts: Counter[str] = Counter()
         self.seen: list[Any] = []
         self.settled = 0
 
@@ -88,9 +88,6 @@ class Collector:
         self.settled += 1
         if self.settled == 2:
             raise RuntimeError("after the second round")
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize("target", [Codec, Framing, Served])
@@ -486,4 +483,4 @@ def test_a_run_that_finds_a_fault_prints_it(
     printed = capsys.readouterr().out
     assert printed.startswith("seed 1\ncodec: ")
     assert "\nFAULT in codec, round 0: IndexError" in printed
-    assert re.search("\nThis input shows it:\n([0-9a-f]{2})*c1([0-9a-f]{2})*\n$", printed)
+    assert re.search(r"\nThis input shows it:\n\[b['\"].*\\xc1.*\]\n$", printed)

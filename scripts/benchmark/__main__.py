@@ -63,8 +63,6 @@ def parse_arguments() -> argparse.Namespace:
     add("--source", type=Path, default=ROOT, help="the tree that ours is run from")
     add("--original", default=os.environ.get(ENVIRONMENT), metavar="PYTHON",
         help=f"the Python 2.7 that has the original (default: ${ENVIRONMENT})")  # fmt: skip
-    add("--original-units", type=int, default=200_000, metavar="N",
-        help="units added to the original in the row add (default: 200,000)")  # fmt: skip
     arguments = parser.parse_args()
     if arguments.write and (arguments.rows or arguments.quick):
         parser.error("--write is for all rows at their full sizes")
@@ -109,12 +107,7 @@ def main() -> int:
         pythons = Pythons(
             arguments.python, arguments.source.resolve(), check_original(arguments.original)
         )
-        bench = Bench(
-            pythons,
-            2 if arguments.quick else arguments.rounds,
-            arguments.quick,
-            arguments.original_units,
-        )
+        bench = Bench(pythons, 2 if arguments.quick else arguments.rounds, arguments.quick)
         lines = measure(bench, arguments.rows or list(ROWS))
     except ScriptError as error:
         print(f"bench: {error}", file=sys.stderr)

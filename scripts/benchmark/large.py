@@ -7,8 +7,8 @@ has the million; 39 more have a thousand each where a row has to do with all spe
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable
+import timeit
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -110,29 +110,21 @@ def pages(bench: Bench) -> list[Line]:
             else:
                 whose = "our own"
                 with Client(server.address) as client:
-                    times = _times(partial(client.call, method, about, options))
+                    call = partial(client.call, method, about, options)
+                    times = timeit.repeat(call, number=1, repeat=PAGES)
+            longest, middle = max(times) * 1e3, median(times) * 1e3
             behind = (
-                f"median with {whose} decoding, longest {short(max(times))} ms; "
+                f"median with {whose} decoding, longest {short(longest)} ms; "
                 f"without decoding {short(alone.p50_us / 1e3)} ms"
             )
-            lines.append(at_most(f"{name}, at {units:,}", 25, 10, median(times), "ms", behind))
+            lines.append(at_most(f"{name}, at {units:,}", 25, 10, middle, "ms", behind))
     return lines
-
-
-def _times(call: Callable[[], object]) -> list[float]:
-    """Milliseconds of each of PAGES calls."""
-    times = []
-    for _ in range(PAGES):
-        start = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
 
 
 def _python2_times(
     bench: Bench, server: Server, method: str, about: object, options: dict[bytes, object]
 ) -> list[float]:
-    """The same, by the client of the original in its Python 2.7."""
+    """Seconds of each of PAGES calls by the client of the original, in its Python 2.7."""
     call = json.dumps(
         [method, _text(about), {name.decode(): _text(v) for name, v in options.items()}]
     )
@@ -142,8 +134,7 @@ def _python2_times(
     output = output_of([*command, str(server.port), str(PAGES), call])
     if not output:
         raise ScriptError(f"the Python 2 client failed at {method}")
-    times: list[float] = json.loads(output)
-    return times
+    return list(map(float, output.split()))
 
 
 def _text(value: object) -> object:

@@ -25,7 +25,6 @@ class Bench:
     pythons: Pythons
     rounds: int
     quick: bool
-    original_units: int
 
     @property
     def has_original(self) -> bool:

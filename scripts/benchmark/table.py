@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import psutil
 
 from scripts.benchmark.servers import Pythons, output_of
 from scripts.processes.server import ROOT
+from scripts.tables import table
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN = "<!-- table begins: written by scripts/bench --write -->"
@@ -61,18 +62,14 @@ def failure(measure: str, reason: str) -> Line:
 
 
 def render(lines: Iterable[Line]) -> str:
-    """The lines as a Markdown table with aligned columns."""
+    """The lines as a Markdown table."""
     met = {True: "yes", False: "**no**", None: ""}
-    rows: list[Sequence[str]] = [HEADINGS]
-    rows += [
-        (line.measure, line.bar, line.reach, line.measured, met[line.met], line.figures)
-        for line in lines
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
-        for row in rows
+    return table(
+        HEADINGS,
+        [
+            (line.measure, line.bar, line.reach, line.measured, met[line.met], line.figures)
+            for line in lines
+        ],
     )
 
 

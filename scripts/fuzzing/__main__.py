@@ -6,9 +6,9 @@
     scripts/fuzz --seed 1            the inputs of an earlier run
 
 or `python -m scripts.fuzzing`. What is checked is in codec.py, framing.py and server.py, what is
-tried in inputs.py. The first fault ends the run: the smallest input that shows it is printed, bytes
-as hex, and the exit status is 1. Nothing is reached but a daemon of its own on 127.0.0.1, which
-ends with the run.
+tried in inputs.py. The first fault ends the run: the smallest input that shows it is printed, and
+the exit status is 1. Nothing is reached but a daemon of its own on 127.0.0.1, which ends with the
+run.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any
 
 from scripts.fuzzing.codec import Codec
 from scripts.fuzzing.framing import Framing
@@ -42,18 +40,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def lines_of(shown: Any) -> list[str]:
-    """An input: messages or streams as hex, and whatever else it tells."""
-    if isinstance(shown, bytes):
-        return [shown.hex()]
-    if isinstance(shown, list | tuple):
-        return [line for part in shown for line in lines_of(part)]
-    if is_dataclass(shown):
-        parts = ((field.name, getattr(shown, field.name)) for field in fields(shown))
-        return [f"{name}: {', '.join(lines_of(part))}" for name, part in parts]
-    return [repr(shown)]
-
-
 def report(target: Target, found: Found | None) -> None:
     """Print the counts, and the fault if there is one."""
     counts = ", ".join(f"{count:,} {what}" for what, count in target.counts.items())
@@ -66,7 +52,7 @@ def report(target: Target, found: Found | None) -> None:
         print("Seen after all inputs of the round.")
         return
     print("This input shows it:" if found.again else "Not seen again; the last input was:")
-    print("\n".join(lines_of(found.shown_by)))
+    print(found.shown_by)
 
 
 def main() -> int:

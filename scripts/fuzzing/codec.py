@@ -7,7 +7,6 @@ answers it. Each input is a few messages to a new job server.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from goordinate.tests.cborrpc.forms import form
 from goordinate.tests.cborrpc.rfc8949 import well_formed_end
 from scripts.fuzzing.answers import check_answer
 from scripts.fuzzing.inputs import messages, requests, with_variants, work
+from scripts.fuzzing.run import Target
 from scripts.fuzzing.served import EXPECTED, READERS, STORED_READERS, job_server, with_more
 
 SHORT: Final = 200
@@ -28,7 +28,7 @@ SHORT: Final = 200
 LIMITS: Final = Limits(max_batch=100)
 
 
-class Codec:
+class Codec(Target):
     """The target."""
 
     name = "codec"
@@ -40,9 +40,6 @@ class Codec:
         st.lists(requests().map(lambda message: [message]), max_size=12)
         | st.lists(with_variants(messages), max_size=8),
     )
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
 
     def attempt(self, given: list[bytes]) -> None:
         """Read each message in every way, then let a job server answer it."""
@@ -57,12 +54,6 @@ class Codec:
             if end == len(data):
                 _check_stored(data)
             check_answer(data, dispatcher.answer(data), LIMITS.max_depth, self.counts)
-
-    def settle(self) -> None:
-        """It leaves nothing behind."""
-
-    def close(self) -> None:
-        """There is nothing to end."""
 
     def _load(self, data: bytes, end: int | None) -> None:
         try:

@@ -5,7 +5,6 @@ What the messages are is told by reading item after item with the codec.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,7 @@ from goordinate.cborrpc.heads import ARRAY, BYTES, MAP, MAX_DEPTH, TAG, read_arg
 from goordinate.cborrpc.limits import MAX_FRAME, Limits
 from goordinate.cborrpc.tags import EMBEDDED
 from scripts.fuzzing.inputs import cut, cuts, pieces, streams, with_variants
+from scripts.fuzzing.run import Target
 
 LIMITS: Final = ((MAX_FRAME, MAX_DEPTH), (MAX_FRAME, MAX_DEPTH), (300, 5))
 """The longest message and the deepest nesting that are taken, of which one pair is chosen."""
@@ -42,7 +42,7 @@ class Fed:
     pending: int
 
 
-class Framing:
+class Framing(Target):
     """The target."""
 
     name = "framing"
@@ -50,9 +50,6 @@ class Framing:
     inputs = st.builds(
         Feeding, with_variants(streams), st.tuples(cuts, cuts), st.sampled_from(LIMITS)
     )
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
 
     def attempt(self, given: Feeding) -> None:
         """Feed each stream whole, byte by byte, and in pieces."""
@@ -80,12 +77,6 @@ class Framing:
         else:
             begin = whole.messages[: len(expected)]
             assert begin == expected, f"other messages than the codec reads: {whole}"
-
-    def settle(self) -> None:
-        """It leaves nothing behind."""
-
-    def close(self) -> None:
-        """There is nothing to end."""
 
 
 def feed(pieces: Sequence[bytes], max_frame: int, max_depth: int) -> Fed:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
@@ -24,23 +25,26 @@ PATIENCE: Final = 60.0
 """Seconds that an input may take, whatever else the machine has to do."""
 
 
-class Target(Protocol):
+class Target(ABC):
     """What inputs are tried on. All methods raise AssertionError, or anything else, for a fault."""
 
     name: str
     #: How many inputs there are in a round.
     round: int
     inputs: SearchStrategy[Any]
-    #: What came of the inputs, in the words of the report.
-    counts: Counter[str]
 
+    def __init__(self) -> None:
+        #: What came of the inputs, in the words of the report.
+        self.counts: Counter[str] = Counter()
+
+    @abstractmethod
     def attempt(self, given: Any) -> None:
         """Try an input; what others did before may matter only within a round."""
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027
         """See, at the end of a round, that what was tried has left nothing behind."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """End whatever it runs."""
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from goordinate.cborrpc.framing import frame
 from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.requests import Method
+from scripts.fuzzing.run import Target
 from scripts.fuzzing.talk import WAIT, Sending, Talk, expected_of, sendings
 from scripts.processes.daemon import Daemon, daemon
 
@@ -44,7 +44,7 @@ GROWTH: Final = 64 * 2**20
 """Bytes by which the daemon may grow, for the workers and locks that it remembers."""
 
 
-class Served:
+class Served(Target):
     """The target. Each round has a new daemon, and so has an input after one with a fault."""
 
     name = "server"
@@ -52,8 +52,8 @@ class Served:
     inputs = sendings
 
     def __init__(self, program: Sequence[str] = ("-m", "goordinate")) -> None:
+        super().__init__()
         self._program = program
-        self.counts: Counter[str] = Counter()
         self._daemon: Daemon | None = None
         self._running = contextlib.ExitStack()
         #: Connections that the server is to close by its own limits.

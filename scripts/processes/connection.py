@@ -6,7 +6,6 @@ Only the greenlet that calls waits; a program without other greenlets may use it
 from __future__ import annotations
 
 import struct
-from types import TracebackType
 
 from gevent import socket
 
@@ -45,32 +44,21 @@ class Connection:
     def __enter__(self) -> Connection:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close it."""
+    def __exit__(self, *raised: object) -> None:
         self.sock.close()
 
     def send(self, data: bytes) -> None:
         """Send all of it."""
-        self.sock.settimeout(self._timeout)
         self.sock.sendall(data)
 
     def receive(self, size: int) -> None:
         """Receive so many bytes, or a few more, and forget them. Raises NoAnswer."""
-        self.sock.settimeout(self._timeout)
         while size > 0:
             size -= len(self._chunk())
 
     def exchange(self, request: bytes) -> list[bytes]:
         """Send a request; the messages that come back, at least one. Raises NoAnswer."""
-        self.sock.sendall(request)
+        self.send(request)
         while not (messages := self.reader.feed(self._chunk())):
             pass
         return messages
@@ -94,6 +82,8 @@ class Connection:
             return False
         except OSError:
             return True
+        finally:
+            self.sock.settimeout(self._timeout)
 
     def is_lost(self) -> bool:
         """Whether the server has reset it; what has come is not read."""

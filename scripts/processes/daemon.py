@@ -1,9 +1,8 @@
 """The daemon under test, with one connection that asks; and what it holds, which it tells itself.
 
-    python -m scripts.processes.daemon FILE [the daemon's arguments]
-
-is the daemon that, on SIGUSR2, writes to FILE as JSON the numbers of its greenlets, of the objects
-that Python's garbage collector knows, and of the blocks that Python's allocator has given out.
+`python -m scripts.processes.daemon` is the daemon with one RPC more, `figures`: the numbers of its
+greenlets, of the objects that Python's garbage collector knows, and of the blocks that Python's
+allocator has given out.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,17 +19,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import gevent
 import psutil
 from gevent.hub import RawGreenlet
 
 from goordinate.cborrpc import Client
-from scripts.processes.server import ScriptError, Server, launch
+from goordinate.cborrpc.requests import Method
+from goordinate.jobserver.daemon_info import DaemonCalls
+from scripts.processes.server import Server, launch
 
 CALL_SECONDS = 60.0
 REST_SECONDS = 20.0
-CONFIG, FIGURES = "config.yaml", "figures"
-TELLING = ("-m", "scripts.processes.daemon", FIGURES)
+CONFIG = "config.yaml"
+TELLING = ("-m", "scripts.processes.daemon")
 """What Python runs, before the daemon's arguments."""
 
 
@@ -41,28 +39,19 @@ class Daemon(Server):
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         super().__init__(process, folder)
-        self._figures = folder / FIGURES
         self.client = Client(self.address, timeout=CALL_SECONDS, retries=0)
 
     def call(self, method: str, *params: object) -> Any:
         """The result of a call, over the connection that asks."""
         return self.client.call(method, *params)
 
-    def stats(self) -> dict[str, int]:
-        """Its counters, as `server_stats` gives them."""
-        return {name.decode(): count for name, count in self.call("server_stats").items()}
+    def counts(self, method: str) -> dict[str, int]:
+        """Its counters, as `server_stats` gives them, or its `figures`."""
+        return {name.decode(): count for name, count in self.call(method).items()}
 
-    def figures(self) -> dict[str, int]:
-        """The numbers of what it holds."""
-        self._figures.unlink(missing_ok=True)
-        self.process.send_signal(signal.SIGUSR2)
-        deadline = time.monotonic() + CALL_SECONDS
-        while not self._figures.exists():
-            if time.monotonic() > deadline:
-                raise ScriptError("the daemon does not tell what it holds")
-            time.sleep(0.01)
-        figures: dict[str, int] = json.loads(self._figures.read_text())
-        return figures
+    def stats(self) -> dict[str, int]:
+        """Its counters."""
+        return self.counts("server_stats")
 
     @contextlib.contextmanager
     def no_more_files(self) -> Iterator[None]:
@@ -109,20 +98,20 @@ def daemon(
             yield server
 
 
-def write_figures(path: str) -> None:
-    """Write the figures; the file is there when it is whole."""
+def figures() -> dict[bytes, int]:
+    """The numbers of what this process holds."""
     objects = gc.get_objects()
-    figures = {
-        "greenlets": sum(isinstance(thing, RawGreenlet) for thing in objects),
-        "objects": len(objects),
-        "blocks": sys.getallocatedblocks(),
+    return {
+        b"greenlets": sum(isinstance(thing, RawGreenlet) for thing in objects),
+        b"objects": len(objects),
+        b"blocks": sys.getallocatedblocks(),
     }
-    Path(f"{path}.unfinished").write_text(json.dumps(figures))
-    os.rename(f"{path}.unfinished", path)
 
 
 if __name__ == "__main__":
     from goordinate.daemon import main
 
-    gevent.signal_handler(signal.SIGUSR2, write_figures, sys.argv[1])
-    sys.exit(main(sys.argv[2:]))
+    usual = DaemonCalls.methods
+    telling = Method("figures", figures, ())
+    setattr(DaemonCalls, "methods", lambda self: [*usual(self), telling])  # noqa: B010
+    sys.exit(main())

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from statistics import fmean
-from types import TracebackType
 from typing import Any, TypeVar
 
 import gevent
@@ -51,12 +50,7 @@ class Program:
         self._line("ready")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         try:
             # The end of its input ends it.
             self._process.communicate(timeout=END_SECONDS)

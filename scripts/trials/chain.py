@@ -9,12 +9,15 @@ from goordinate.cborrpc import Client
 
 FIRST, SECOND, LARGE = b"a", b"b", b"large"
 DATA = {b"data": bytes(32)}
-KEY_LENGTH = 9
 FINISHED = 4
 
 UNITS_A_CALL = 1_000
 PAGE = 5_000
 LARGE_UNITS, LARGE_BYTES = 250, 4_000
+
+
+class WrongAnswer(Exception):
+    """A call was not answered as it has to be."""
 
 
 def key(spec: bytes, number: int) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from scripts.processes.daemon import Daemon
 
@@ -36,20 +36,6 @@ def note(text: str) -> None:
     print(f"       {text}", flush=True)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under headings, as a Markdown table with aligned columns."""
-    cells = [headings, *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
-    for row in [headings, ["-" * width for width in widths], *cells[1:]]:
-        table_row(row, widths)
-
-
-def table_row(row: Sequence[str], widths: Iterable[int]) -> None:
-    """One more row."""
-    cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-    print(f"| {' | '.join(cells)} |", flush=True)
-
-
 def megabytes(size: float) -> str:
     """A size in bytes, in words."""
     return f"{size / 2**20:.1f} MB"
@@ -72,6 +58,11 @@ class Look:
     objects: int
     blocks: int
 
+    def __str__(self) -> str:
+        counts = asdict(self)
+        resident = megabytes(counts.pop("resident"))
+        return ", ".join([resident, *(f"{name} {count:,}" for name, count in counts.items())])
+
 
 def look(server: Daemon) -> Look:
     """Look at the daemon now."""
@@ -81,7 +72,7 @@ def look(server: Daemon) -> Look:
         connections=stats["connections"],
         accepted=stats["connections_accepted"],
         descriptors=server.descriptors(),
-        **server.figures(),
+        **server.counts("figures"),
     )
 
 

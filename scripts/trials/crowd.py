@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from scripts.processes.daemon import Daemon
 from scripts.processes.program import Program, module
+from scripts.tables import table
 from scripts.trials.chain import FIRST
-from scripts.trials.checks import Report, heading, table
+from scripts.trials.checks import Report, heading
 
 FRAME_TIMEOUT, ANSWER_TIMEOUT = 5.0, 5.0
 TIMEOUTS = {"frame_timeout": FRAME_TIMEOUT, "answer_timeout": ANSWER_TIMEOUT}
@@ -69,4 +70,4 @@ def check_happened(report: Report, done: Done, counted: Mapping[str, int]) -> No
         did = ", ".join(f"{what} {count:,}" for what, count in counts.items())
         rows.append((name, did, f"{counter} {counted[counter]:,}" if counter else ""))
     heading("What the faults did, and which of the daemon's counters they moved")
-    table(("fault", "done", "counted by the daemon"), rows)
+    print(table(("fault", "done", "counted by the daemon"), rows), flush=True)

@@ -87,9 +87,10 @@ def check_drain(report: Report, server: Daemon, size: Size, drain: Drain) -> Non
         "; ".join(wrong) or f"{size.units:,} in each of the two work specs",
     )
     seconds = drain["seconds"]
+    p50, p99, longest = (drain[name] / 1e3 for name in ("p50_us", "p99_us", "max_us"))
     note(
-        f"p50 {drain['p50_ms']:.1f} ms, p99 {drain['p99_ms']:.1f} ms, longest "
-        f"{drain['max_ms']:.1f} ms; {seconds:.1f} s, {drain['calls'] / seconds:,.0f} calls/s; "
+        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, longest {longest:.1f} ms; "
+        f"{seconds:.1f} s, {drain['calls'] / seconds:,.0f} calls/s; "
         f"the workers' process used {drain['cpu_seconds'] / seconds:.0%} of its core"
     )
 
@@ -174,8 +175,8 @@ def check_rest(report: Report, quiet: Look, faulted: Look) -> None:
 
 def check_latency(report: Report, quiet: Drain, faulted: Drain, *, timed: bool) -> None:
     """That the faults did not get in the good workers' way."""
-    times = faulted["p99_ms"] / quiet["p99_ms"]
-    figures = f"{faulted['p99_ms']:.1f} / {quiet['p99_ms']:.1f} ms = {times:.2f}"
+    times = faulted["p99_us"] / quiet["p99_us"]
+    figures = f"{faulted['p99_us'] / 1e3:.1f} / {quiet['p99_us'] / 1e3:.1f} ms = {times:.2f}"
     if timed:
         what = f"p99 of the good workers is within {P99_TIMES:g} times that of the quiet run"
         report.check(what, times <= P99_TIMES, figures)

@@ -20,20 +20,16 @@ import gevent  # noqa: E402
 
 from goordinate.cborrpc import Client  # noqa: E402
 from scripts.processes.program import ready, report, run  # noqa: E402
+from scripts.trials.chain import DATA, FINISHED, WrongAnswer  # noqa: E402
 
-AVAILABLE, PENDING, FINISHED, FAILED = 1, 3, 4, 5
+AVAILABLE, PENDING, FAILED = 1, 3, 5
 UNITS = 30
 TAKEN = 10
-DATA = {b"data": bytes(32)}
 DONE = (True, None)
 NOTHING = ((None, None, None), None)
 #: Seconds between two jobs, and for leases that run out to be noticed.
 PAUSE = 0.5
 LATE = 10.0
-
-
-class WrongAnswer(Exception):
-    """A call was not answered as it has to be."""
 
 
 class Counts:

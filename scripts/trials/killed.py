@@ -8,13 +8,13 @@ as soon as it has them. Its caller is `Program`.
 
 from __future__ import annotations
 
-import os
-import select
+import contextlib
+import multiprocessing
 import signal
 import sys
 import time
 from collections import Counter
-from typing import NoReturn
+from multiprocessing.connection import Connection
 
 from goordinate.cborrpc import Client
 from scripts.processes.program import ready, report, told
@@ -27,43 +27,35 @@ UNITS = 5
 #: Seconds that a worker gets to take units; it may be refused, or wait to be accepted.
 TAKE_SECONDS = 5.0
 
+FORK = multiprocessing.get_context("fork")
 
-def hold_units(port: int, spec: str, number: int, hand_over: int) -> NoReturn:
+
+def hold_units(port: int, spec: str, number: int, taken: Connection) -> None:
     """The life of such a worker: take units, tell how many, and do nothing more."""
-    try:
-        with Client(("127.0.0.1", port), retries=0) as client:
-            options = {
-                b"max_jobs": UNITS,
-                b"lease_time": LEASES[number % len(LEASES)],
-                b"work_spec_names": [spec],
-            }
-            units, _ = client.call("get_work", b"killed-%d" % (number % NAMES), options)
-            os.write(hand_over, b"%d" % len(units))
-            time.sleep(TAKE_SECONDS)
-    finally:
-        os._exit(1)
+    with contextlib.suppress(Exception), Client(("127.0.0.1", port), retries=0) as client:
+        options = {
+            b"max_jobs": UNITS,
+            b"lease_time": LEASES[number % len(LEASES)],
+            b"work_spec_names": [spec],
+        }
+        units, _ = client.call("get_work", b"killed-%d" % (number % NAMES), options)
+        taken.send(len(units))
+        time.sleep(TAKE_SECONDS)
 
 
 def kill_one(port: int, spec: str, number: int) -> int:
     """Start a worker, kill it when it has units; how many it held when it was killed."""
-    taken, hand_over = os.pipe()
-    try:
-        pid = os.fork()
-        if not pid:
-            hold_units(port, spec, number, hand_over)
-        os.close(hand_over)
-        hand_over = -1
-        select.select([taken], [], [], TAKE_SECONDS)
-        os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
-            return 0
-        # What it wrote is in the pipe, or nothing is, and then there is its end.
-        return int(os.read(taken, 20) or 0)
-    finally:
-        os.close(taken)
-        if hand_over >= 0:
-            os.close(hand_over)
+    receiving, sending = FORK.Pipe(duplex=False)
+    with receiving, sending:
+        worker = FORK.Process(target=hold_units, args=(port, spec, number, sending))
+        worker.start()
+        sending.close()
+        # It may have ended instead, turned away.
+        told_or_ended = receiving.poll(TAKE_SECONDS)
+        worker.kill()
+        worker.join()
+        held = told_or_ended and worker.exitcode == -signal.SIGKILL
+        return int(receiving.recv()) if held else 0
 
 
 def main() -> None:

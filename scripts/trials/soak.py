@@ -26,8 +26,7 @@ from scripts.trials.checks import (
     look,
     megabytes,
     moved,
-    table,
-    table_row,
+    note,
 )
 from scripts.trials.crowd import TIMEOUTS, Done, check_happened, crowd
 
@@ -41,38 +40,27 @@ CONNECTIONS = 400
 
 WARM_UP_SECONDS = 10.0
 SAMPLE_SECONDS = 2.0
-ROW_SECONDS = 30.0
+SAY_SECONDS = 30.0
 #: Seconds for all to end, after their time.
 SPARE_SECONDS = 60
 TREND = 1.05
 
 
-HEADINGS = ("time   ", "memory  ", "connections", "accepted", "descriptors", "greenlets", "objects")
-
-
 class Watch:
-    """Looks at the daemon; the table of what it sees has a row for each half minute."""
+    """Looks at the daemon, and says every half minute what it sees."""
 
     def __init__(self, server: Daemon) -> None:
         self._server = server
-        self._start = time.monotonic()
-        self._next_row = ROW_SECONDS
+        self._start = self._said = time.monotonic()
         self.looks: list[Look] = []
-        table(HEADINGS, [])
-
-    def show(self, seen: Look) -> None:
-        """The row of what was seen just now."""
-        figures = (getattr(seen, heading.strip()) for heading in HEADINGS[2:])
-        seconds = f"{time.monotonic() - self._start:.0f} s"
-        row = seconds, megabytes(seen.resident), *(f"{figure:,}" for figure in figures)
-        table_row(row, map(len, HEADINGS))
 
     def go_on(self) -> None:
         """Look while the load is there."""
-        self.looks.append(look(self._server))
-        if time.monotonic() - self._start >= self._next_row:
-            self._next_row += ROW_SECONDS
-            self.show(self.looks[-1])
+        seen = look(self._server)
+        self.looks.append(seen)
+        if (now := time.monotonic()) - self._said >= SAY_SECONDS:
+            self._said = now
+            note(f"{now - self._start:4.0f} s: {seen}")
 
 
 def load(server: Daemon, seconds: float, watch: Watch | None = None) -> tuple[dict[str, Any], Done]:
@@ -118,15 +106,12 @@ def run(report: Report, arguments: argparse.Namespace) -> None:
     with daemon({**TIMEOUTS, "max_connections": CONNECTIONS}, core=SERVER_CORE) as server:
         load(server, WARM_UP_SECONDS)
         before = cleared(server)
-        heading(
-            f"{minutes:g} minutes, after a warm-up; the first and the last row are those without "
-            "clients, and with nothing in the queue"
-        )
+        heading(f"{minutes:g} minutes, after a warm-up")
+        note(f"without clients, and with nothing in the queue: {before}")
         stats, watch = server.stats(), Watch(server)
-        watch.show(before)
         good, bad = load(server, minutes * 60, watch)
         after = cleared(server)
-        watch.show(after)
+        note(f"without clients again: {after}")
         heading("Checks")
         report.check(
             "every call of the good clients was answered well",

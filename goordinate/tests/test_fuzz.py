@@ -126,7 +126,8 @@ def test_pieces_are_of_the_whole() -> None:
     ids=["codec", "framing"],
 )
 def test_everything_comes_up(target: Target, kinds: set[str]) -> None:
-    seed(1)(few(given(target.inputs)(target.attempt)))()
+    # Of a few hundred, one in six runs has none that is nested too deep.
+    seed(1)(settings(few, max_examples=1000)(given(target.inputs)(target.attempt)))()
     assert target.counts["inputs"] > 500
     assert kinds - set(target.counts) == set()
 

@@ -2,7 +2,8 @@
 
 Rule: a choice looks only at specs whose offer may have changed since the last one, never at all
 of them. Who owns a spec calls `Scheduler.touch` whenever its offer may have changed, be it that a
-lease, a delay or an interval has ended.
+lease, a delay or an interval has ended, and `Scheduler.change` when its weight, its spec-wide
+priority or its `then_preempts` has.
 
 A spec that offers something is a candidate. Candidates are compared, in this order, by:
 
@@ -22,210 +23,34 @@ further down wins, and both of these are at the top of a heap.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush, heapreplace
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
 
-from goordinate.coordinate.control import Offer
 from goordinate.coordinate.graph import classify
-
-
-class Schedulable(Protocol):
-    """What the scheduler must know of a work spec."""
-
-    @property
-    def identity(self) -> bytes:
-        """The identity of its name."""
-
-    @property
-    def then(self) -> bytes | None:
-        """The identity of the spec that gets its output; None: none."""
-
-    @property
-    def then_preempts(self) -> bool:
-        """Whether work in the next spec of its path goes before work in this one."""
-
-    @property
-    def continuous(self) -> bool:
-        """Whether units are made up when there are none."""
-
-    @property
-    def weight(self) -> int:
-        """Its share among specs that compete; below 1 counts as 1."""
-
-    @property
-    def priority(self) -> float:
-        """The spec-wide priority; the highest always goes first."""
-
-    @property
-    def runtime(self) -> bytes:
-        """The runtime its workers must have; b"": none named."""
-
-    def offer(self) -> Offer | None:
-        """What it would give now; None: nothing (paused, full, without a unit to hand out).
-
-        A continuous spec that would make up a unit offers (False, 0, pending units). Must not
-        raise.
-        """
-
-
-PATHS, SOURCES, LOOPS, CONTINUOUS = range(4)
+from goordinate.coordinate.ranking import (
+    CONTINUOUS,
+    LOOPS,
+    PATHS,
+    SOURCES,
+    Entry,
+    Place,
+    Ranking,
+    Schedulable,
+)
 
 #: What the classes after the paths weigh against each other in the draw. A continuous spec is in
 #: its own class even without units; one that nothing feeds is a source too while it has units.
 SHARES = {SOURCES: 20, LOOPS: 10, CONTINUOUS: 1}
 
-#: Distinct filters (names, runtimes) for which the order of candidates is kept.
-FILTERS_KEPT = 8
+#: Distinct filters for which the order of candidates is kept, at most, besides those for one
+#: runtime; and how many candidates they have together for each spec.
+FILTERS_KEPT = 64
+FILTERS_SIZE = 4
 
+#: So many runtimes are looked at one by one; more of them are a filter.
+RUNTIMES_COMBINED = 8
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a spec stands, and all about it that stays until the next plan."""
-
-    spec: Schedulable
-    #: The class in which its units compete: PATHS, SOURCES or LOOPS.
-    home: int
-    #: Which list of that class it is in.
-    line: int
-    #: Position among all specs, the lists one after the other.
-    order: int
-    #: Whether the spec before it in its path preempts for it.
-    displaces: bool
-    continuous: bool
-    weight: int
-    #: The spec-wide priority, negated: lower is better.
-    rank: float
-
-
-# Entries of the heaps, lower is better. They name their candidate by its order and do not refer to
-# it: nothing here is left to the garbage collector, which may seldom run.
-#: (rank, negative, -head priority, score, order)
-_Entry = tuple[float, bool, float, float, int]
-#: (rank, negative, -head priority, -order)
-_Displacer = tuple[float, bool, float, int]
-
-
-class _Candidate:
-    """What a spec last offered, and its entries in the heaps; others of it there are stale."""
-
-    __slots__ = ("displacer", "entry", "offer", "place")
-
-    def __init__(self, place: _Place) -> None:
-        self.place = place
-        self.offer: Offer | None = None
-        self.entry: _Entry | None = None
-        self.displacer: _Displacer | None = None
-
-
-class _Ranking:
-    """The candidates among some specs, best first."""
-
-    __slots__ = ("_at", "_candidates", "_displacers", "_heaps", "_limit", "changed")
-
-    def __init__(self, places: Iterable[_Place]) -> None:
-        self._candidates = {place.spec.identity: _Candidate(place) for place in places}
-        #: Order -> the candidate.
-        self._at = {each.place.order: each for each in self._candidates.values()}
-        #: Names of specs whose offer may have changed.
-        self.changed = set(self._candidates)
-        kinds = {candidate.place.home for candidate in self._candidates.values()}
-        if any(candidate.place.continuous for candidate in self._candidates.values()):
-            kinds.add(CONTINUOUS)
-        #: Class -> the entries of its candidates; paths first.
-        self._heaps: dict[int, list[_Entry]] = {kind: [] for kind in sorted(kinds)}
-        #: Path -> the entries of its candidates that displace.
-        self._displacers: dict[int, list[_Displacer]] = {}
-        # A heap that grows beyond this is mostly stale; sweeping it costs O(1) a push.
-        self._limit = 2 * len(self._candidates) + 16
-
-    def best(self, rng: random.Random) -> Schedulable | None:
-        """The spec that runs next; None if none of them offers anything."""
-        if self.changed:
-            self._refresh()
-        # The best of each class, of those classes that are equal in rank and sign.
-        tops: list[tuple[int, _Entry]] = []
-        for kind, heap in self._heaps.items():
-            while heap and self._at[heap[0][4]].entry is not heap[0]:
-                heappop(heap)
-            if heap:
-                top = heap[0]
-                if not tops or top[:2] < tops[0][1][:2]:
-                    tops = [(kind, top)]
-                elif top[:2] == tops[0][1][:2]:
-                    tops.append((kind, top))
-        if not tops:
-            return None
-        kind, top = tops[0]
-        if kind == PATHS:
-            return self._from_path(top)
-        if len(tops) > 1:
-            ((_, top),) = rng.choices(tops, [SHARES[kind] for kind, _ in tops])
-        return self._at[top[4]].place.spec
-
-    def _from_path(self, lowest: _Entry) -> Schedulable:
-        """The spec that wins the path of `lowest`, the entry of its first lowest score."""
-        winner = self._at[lowest[4]]
-        heap = self._displacers.get(winner.place.line)
-        if heap:
-            while heap and self._at[-heap[0][3]].displacer is not heap[0]:
-                heappop(heap)
-            if heap and heap[0][:3] == lowest[:3] and -heap[0][3] > lowest[4]:
-                winner = self._at[-heap[0][3]]
-        return winner.place.spec
-
-    def _refresh(self) -> None:
-        """Ask the changed specs for their offers, and enter those that differ."""
-        names = list(self.changed)
-        # Emptied before the offers: a spec touched by making its offer is asked again next time.
-        # Emptied whole: a set shrinks only so, and a big one is slow to walk even when empty.
-        self.changed.clear()
-        for name in names:
-            candidate = self._candidates.get(name)
-            if candidate is None:
-                continue
-            place = candidate.place
-            offer = place.spec.offer()
-            if offer == candidate.offer:
-                continue
-            candidate.offer = offer
-            if offer is None:
-                candidate.entry = candidate.displacer = None
-                continue
-            has_units, head, pending = offer
-            score = (1 + pending) / place.weight
-            entry = (place.rank, head < 0, -head, score, place.order)
-            candidate.entry = entry
-            if place.continuous:
-                self._enter(self._heaps[CONTINUOUS], entry)
-            if not has_units:
-                candidate.displacer = None
-                continue
-            self._enter(self._heaps[place.home], entry)
-            if place.displaces:
-                self._enter_displacer(candidate, entry)
-
-    def _enter(self, heap: list[_Entry], entry: _Entry) -> None:
-        if heap and heap[0][4] == entry[4]:
-            heapreplace(heap, entry)  # what it was chosen by is stale now
-            return
-        heappush(heap, entry)
-        if len(heap) > self._limit:
-            heap[:] = [entry for entry in heap if self._at[entry[4]].entry is entry]
-            heapify(heap)
-
-    def _enter_displacer(self, candidate: _Candidate, entry: _Entry) -> None:
-        rank, negative, head, _, order = entry
-        old = candidate.displacer
-        if old is not None and old[2] == head:
-            return
-        candidate.displacer = displacer = (rank, negative, head, -order)
-        heap = self._displacers.setdefault(candidate.place.line, [])
-        heappush(heap, displacer)
-        if len(heap) > self._limit:
-            heap[:] = [each for each in heap if self._at[-each[3]].displacer is each]
-            heapify(heap)
+#: Names and runtimes to which a choice is narrowed; None: all.
+_Filter = tuple[frozenset[bytes] | None, frozenset[bytes] | None]
 
 
 class Scheduler:
@@ -234,36 +59,55 @@ class Scheduler:
     def __init__(self, rng: random.Random | None = None) -> None:
         """`rng` draws between sources, loops and continuous specs; default: a new one."""
         self._rng = random.Random() if rng is None else rng
-        #: The specs of a plan that has not been looked at yet.
-        self._planned: Iterable[Schedulable] | None = None
-        self._places: dict[bytes, _Place] = {}
-        self._runtimes: frozenset[bytes] = frozenset()
-        #: The one runtime of all specs, if there is only one: then most calls ask for all specs.
-        self._only_runtime: bytes | None = None
-        self._whole = _Ranking(())
-        #: (names, runtimes) -> the ranking of these, the oldest first.
-        self._narrowed: dict[tuple[frozenset[bytes] | None, frozenset[bytes] | None], _Ranking] = {}
-        #: The sets of changed names of all rankings kept.
-        self._changed: list[set[bytes]] = []
+        self.plan(())
 
     def plan(self, specs: Iterable[Schedulable]) -> None:
         """Take `specs`, of distinct names, for all there are.
 
-        To be called when a spec comes or goes, or when anything of one but its offer has
+        To be called when a spec comes or goes, or when its `then`, `continuous` or runtime has
         changed. Nothing is looked at before the next choice, so a row of calls with a view of a
         dictionary costs little.
         """
-        self._planned = specs
-        self._places = {}
-        self._whole = _Ranking(())
-        self._narrowed = {}
-        self._changed = []
+        #: The specs of a plan that has not been looked at yet.
+        self._planned: Iterable[Schedulable] | None = specs
+        self._places: dict[bytes, Place] = {}
+        #: The places in their order.
+        self._ordered: list[Place] = []
+        self._runtimes: dict[bytes, list[Place]] = {}
+        #: The one runtime of all specs, if there is only one: then most calls ask for all specs.
+        self._only_runtime: bytes | None = None
+        # Each ranking is made when it is asked for: of all specs, of those of a runtime, and of
+        # what a filter leaves, the one that was asked for last at the end. There is no cycle of
+        # references: nothing is left to the garbage collector, which may seldom run.
+        self._whole: Sequence[Ranking] = ()
+        self._by_runtime: dict[bytes, Ranking] = {}
+        self._narrowed: dict[_Filter, Ranking] = {}
+        self._narrowed_size = 0
+        #: Spec -> the rankings that it is in.
+        self._rankings_of: dict[bytes, list[Ranking]] = {}
 
     def touch(self, spec: Schedulable) -> None:
-        """Note that the offer of `spec` may have changed. Costs O(1)."""
+        """Note that the offer of `spec` may have changed."""
         name = spec.identity
-        for changed in self._changed:
-            changed.add(name)
+        for ranking in self._rankings_of.get(name, ()):
+            ranking.changed.add(name)
+
+    def change(self, spec: Schedulable) -> None:
+        """Note that the weight, the spec-wide priority or `then_preempts` of `spec` may have
+        changed, and its offer. Costs hardly more than `touch`."""
+        place = self._places.get(spec.identity)
+        if place is None:
+            return
+        place.weight, place.rank = max(1, spec.weight), -spec.priority
+        changed = [place]
+        following = place.following
+        if following is not None and following.displaces != spec.then_preempts:
+            following.displaces = spec.then_preempts
+            changed.append(following)
+        for each in changed:
+            name = each.spec.identity
+            for ranking in self._rankings_of.get(name, ()):
+                ranking.forget(name)
 
     def choose(
         self,
@@ -274,62 +118,110 @@ class Scheduler:
 
         `names` narrows the choice to these specs (None or empty: all; unknown ones are passed
         over), `runtimes` to specs whose runtime is one of these (None: any). The cost follows the
-        specs touched since the last choice, and the number of `names`.
+        specs touched since the last choice, and the number of `names` and `runtimes`.
         """
         if self._planned is not None:
             self._read_plan(self._planned)
-        if not names and (runtimes is None or self._only_runtime in runtimes):
-            return self._whole.best(self._rng)
-        return self._narrow(names, runtimes).best(self._rng)
+        rankings = self._rankings(names, runtimes)
+        # The best of each class, of those classes that are equal in rank and sign.
+        tops: dict[int, Entry] = {}
+        for ranking in rankings:
+            ranking.best(tops)
+        if not tops:
+            return None
+        if len(tops) == 1:
+            ((kind, top),) = tops.items()
+        else:
+            lead = min(tops.values())[:2]
+            equals = [(kind, tops[kind]) for kind in sorted(tops) if tops[kind][:2] == lead]
+            kind, top = equals[0]
+            if kind != PATHS and len(equals) > 1:
+                ((_, top),) = self._rng.choices(equals, [SHARES[kind] for kind, _ in equals])
+        order = top[4]
+        if kind == PATHS:
+            # `top` is the first lowest score of its path.
+            line = self._ordered[order].line
+            for ranking in rankings:
+                best = ranking.displacer(line)
+                if best is not None and best[:3] == top[:3]:
+                    order = max(order, -best[3])
+        return self._ordered[order].spec
+
+    def _rankings(
+        self, names: Collection[bytes] | None, runtimes: Collection[bytes] | None
+    ) -> Sequence[Ranking]:
+        """The rankings that, together, have the specs that `names` and `runtimes` leave."""
+        if names:
+            asked = frozenset(self._places.keys() & names)
+            wanted = None if runtimes is None else frozenset(self._runtimes.keys() & runtimes)
+            return (self._narrow(asked, wanted),)
+        if runtimes is None or self._only_runtime in runtimes:
+            if not self._whole:
+                self._whole = (self._ranked(self._ordered),)
+            return self._whole
+        wanted = frozenset(self._runtimes.keys() & runtimes)
+        if len(wanted) > RUNTIMES_COMBINED:
+            return (self._narrow(None, wanted),)
+        for runtime in wanted:
+            if runtime not in self._by_runtime:
+                self._by_runtime[runtime] = self._ranked(self._runtimes[runtime])
+        return [self._by_runtime[runtime] for runtime in wanted]
+
+    def _narrow(self, names: frozenset[bytes] | None, runtimes: frozenset[bytes] | None) -> Ranking:
+        """The ranking of the specs of these names and runtimes."""
+        kept = self._narrowed
+        ranking = kept.pop((names, runtimes), None)
+        if ranking is None:
+            places: Iterable[Place] = self._ordered
+            if names is not None:
+                places = [self._places[name] for name in names]
+            if runtimes is not None:
+                places = [place for place in places if place.spec.runtime in runtimes]
+            ranking = self._ranked(places)
+            self._narrowed_size += len(ranking)
+            most = FILTERS_SIZE * len(self._ordered)
+            while kept and (len(kept) >= FILTERS_KEPT or self._narrowed_size > most):
+                oldest = kept.pop(next(iter(kept)))
+                self._narrowed_size -= len(oldest)
+                for name in oldest:
+                    self._rankings_of[name].remove(oldest)
+        kept[names, runtimes] = ranking
+        return ranking
+
+    def _ranked(self, places: Iterable[Place]) -> Ranking:
+        """A new ranking, which is told of changes from now on."""
+        ranking = Ranking(places)
+        for name in ranking:
+            self._rankings_of.setdefault(name, []).append(ranking)
+        return ranking
 
     def _read_plan(self, specs: Iterable[Schedulable]) -> None:
         self._planned = None
         by_name = {spec.identity: spec for spec in specs}
         graph = classify(by_name.values())
-        order = 0
         for home, lists in (
             (PATHS, graph.paths),
             (LOOPS, graph.loops),
             (SOURCES, [graph.sources]),
         ):
             for line, members in enumerate(lists):
-                preempts = False
+                before: Place | None = None
                 for name in members:
                     spec = by_name[name]
-                    self._places[name] = _Place(
+                    place = Place(
                         spec=spec,
                         home=home,
                         line=line,
-                        order=order,
-                        displaces=home == PATHS and preempts,
+                        order=len(self._ordered),
+                        displaces=before is not None and before.spec.then_preempts,
                         continuous=spec.continuous,
                         weight=max(1, spec.weight),
                         rank=-spec.priority,
                     )
-                    preempts = spec.then_preempts
-                    order += 1
-        self._runtimes = frozenset(spec.runtime for spec in by_name.values())
+                    if before is not None:
+                        before.following = place
+                    before = place if home == PATHS else None
+                    self._places[name] = place
+                    self._ordered.append(place)
+                    self._runtimes.setdefault(spec.runtime, []).append(place)
         self._only_runtime = min(self._runtimes) if len(self._runtimes) == 1 else None
-        self._whole = _Ranking(self._places.values())
-        self._changed = [self._whole.changed]
-
-    def _narrow(
-        self, names: Collection[bytes] | None, runtimes: Collection[bytes] | None
-    ) -> _Ranking:
-        """The ranking of the specs that `names` and `runtimes` leave."""
-        asked = frozenset(self._places.keys() & names) if names else None
-        wanted = None if runtimes is None else self._runtimes.intersection(runtimes)
-        key = (asked, wanted)
-        ranking = self._narrowed.get(key)
-        if ranking is None:
-            places: Iterable[_Place] = self._places.values()
-            if asked is not None:
-                places = [self._places[name] for name in asked]
-            if wanted is not None:
-                places = [place for place in places if place.spec.runtime in wanted]
-            ranking = _Ranking(places)
-            if len(self._narrowed) == FILTERS_KEPT:
-                del self._narrowed[next(iter(self._narrowed))]
-            self._narrowed[key] = ranking
-            self._changed = [kept.changed for kept in (self._whole, *self._narrowed.values())]
-        return ranking

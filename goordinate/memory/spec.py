@@ -45,6 +45,11 @@ class Spec:
         self.runtime = values.runtime
         self._wait_until(control.next_made_up(record))
 
+    @property
+    def stands(self) -> tuple[bytes | None, bool, bytes]:
+        """What decides where the spec stands among all of them."""
+        return self.then, self.continuous, self.runtime
+
     def _wait_until(self, when: float | None) -> None:
         """The offer changes at `when`, if that is to come."""
         if self._waits_until is not None:

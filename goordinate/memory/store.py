@@ -112,12 +112,15 @@ class Store(api.Namespace):
             spec = Spec(change.record, self._deadlines, self._workers, self._last_number)
             self._specs[change.spec] = spec
         else:
-            before, after = spec.record.control, change.record.control
+            before, stood = spec.record.control, spec.stands
             spec.define(change.record)
             if change.without_units:
                 spec.units.clear()
-            if before == after:
+            if before == change.record.control:
                 self._scheduler.touch(spec)
+                return
+            if stood == spec.stands:
+                self._scheduler.change(spec)
                 return
         self._scheduler.plan(self._specs.values())
 

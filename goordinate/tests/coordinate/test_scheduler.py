@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -151,7 +152,7 @@ def literally(
             return None
         head_priority = max(head for _, _, head, _ in able.values())
         scores = {
-            name: (1 + pending) / spec.weight
+            name: (1 + pending) / max(1, spec.weight)
             for name, (spec, _, head, pending) in able.items()
             if head == head_priority
         }
@@ -197,7 +198,7 @@ spec_lists = st.lists(
         continuous=st.sampled_from([False, False, True]),
         weight=st.sampled_from([1, 2, 2, 3]),
         priority=st.sampled_from([0, 0, 0, 0, 1]),
-        runtime=st.sampled_from([b"", b"", b"", b"go"]),
+        runtime=st.sampled_from([b"", b"", b"go", b"java", b"lisp"]),
     ),
     min_size=1,
     unique_by=lambda spec: spec.identity,
@@ -207,11 +208,15 @@ offers = st.none() | st.tuples(st.just(True), st.sampled_from([-2, -1, 0, 0, 0.0
 #: What a continuous spec without units offers.
 empty_offers = st.none() | st.tuples(st.just(False), st.just(0), pendings)
 name_filters = st.none() | st.lists(spec_names, max_size=4)
-runtime_filters = st.none() | st.lists(st.sampled_from([b"", b"go"]), max_size=2)
+runtime_filters = st.none() | st.lists(st.sampled_from([b"", b"go", b"java", b"c"]), max_size=4)
 
 
-#: Which spec changes its offer, to what, and what is asked then.
-steps = st.tuples(st.integers(0, 5), offers, empty_offers, name_filters, runtime_filters)
+#: A spec's weight, spec-wide priority and `then_preempts`.
+rates = st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1]), st.booleans())
+#: Which spec changes its offer, to what, and its rate, and what is asked then.
+steps = st.tuples(
+    st.integers(0, 5), offers, empty_offers, st.none() | rates, name_filters, runtime_filters
+)
 
 
 @settings(max_examples=300)
@@ -222,19 +227,21 @@ steps = st.tuples(st.integers(0, 5), offers, empty_offers, name_filters, runtime
 )
 def test_as_the_rules_taken_literally(
     specs: list[StubSpec],
-    plans: list[
-        list[tuple[int, Offer | None, Offer | None, list[bytes] | None, list[bytes] | None]]
-    ],
+    plans: list[list[tuple[Any, ...]]],
     data: st.DataObject,
 ) -> None:
     tickets = Tickets()
     scheduler = Scheduler(tickets)
     for changes in plans:
         scheduler.plan(specs)
-        for index, offer, empty, names, runtimes in changes:
+        for index, offer, empty, rate, names, runtimes in changes:
             spec = specs[index % len(specs)]
             spec.offered = offer or empty if spec.continuous else offer
-            scheduler.touch(spec)
+            if rate is None:
+                scheduler.touch(spec)
+            else:
+                spec.weight, spec.priority, spec.then_preempts = rate
+                scheduler.change(spec)
             assert answers(scheduler, tickets) == literally(specs)
             assert answers(scheduler, tickets, names, runtimes) == literally(specs, names, runtimes)
         spec = data.draw(st.sampled_from(specs))
@@ -322,3 +329,24 @@ def test_pending_units_settle_at_the_ratio_of_weights(weights: tuple[int, ...]) 
         held.append(chosen)
     pending = [spec.offered[2] for spec in specs if spec.offered is not None]
     assert pending == pytest.approx([3 * weight for weight in weights], abs=2)
+
+
+def test_a_changed_spec_that_is_not_planned_is_none() -> None:
+    specs = specs_of("a=0 b=0")
+    scheduler = Scheduler()
+    scheduler.plan(specs[1:])
+    scheduler.change(specs[0])
+    assert scheduler.choose() is specs[1]
+    scheduler.change(specs[0])
+    assert scheduler.choose() is specs[1]
+
+
+def test_many_runtimes_at_once() -> None:
+    specs = [StubSpec(b"%02d" % n, runtime=b"%d" % (n % 20), offered=units(n)) for n in range(40)]
+    scheduler = Scheduler()
+    scheduler.plan(specs)
+    for count in range(1, 20):
+        runtimes = [b"%d" % n for n in range(20 - count, 20)]
+        chosen = scheduler.choose(None, runtimes)
+        assert chosen is not None
+        assert {chosen.identity} == literally(specs, None, runtimes).keys()

@@ -6,6 +6,8 @@ import gc
 import random
 import sys
 import tracemalloc
+import weakref
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -83,6 +85,66 @@ def test_a_choice_takes_no_more_steps_among_more_specs(
         return taken
 
     assert steps(500) < 1.5 * steps(10)
+
+
+#: (number of filters, the filter of this number)
+TURNS: dict[str, tuple[int, Callable[[int], tuple[list[bytes] | None, list[bytes] | None]]]] = {
+    "each its runtime": (12, lambda n: (None, [b"r%d" % n])),
+    "some runtimes": (12, lambda n: (None, [b"r%d" % n, b"r%d" % (n + 1), b"none"])),
+    "more runtimes than are combined": (12, lambda n: (None, [b"r%d" % m for m in range(n)])),
+    "names": (50, lambda n: ([b"%03d" % m for m in range(n, n + 5)], None)),
+    "names and a runtime": (50, lambda n: ([b"%03d" % m for m in range(n, n + 30)], [b"r1"])),
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_workers_that_take_turns_ask_no_spec_again(turn: str) -> None:
+    count, filter_of = TURNS[turn]
+    specs = [
+        StubSpec(b"%03d" % n, runtime=b"r%d" % (n % 12), offered=units(n % 5)) for n in range(500)
+    ]
+    scheduler = Scheduler()
+    scheduler.plan(specs)
+    for number in range(count):
+        scheduler.choose(*filter_of(number))
+    asked = sum(spec.asked for spec in specs)
+    for _ in range(3):
+        for number in range(count):
+            scheduler.choose(*filter_of(number))
+    assert sum(spec.asked for spec in specs) == asked
+
+
+def test_a_change_asks_only_the_spec_that_changed() -> None:
+    specs = many(500)
+    scheduler = Scheduler()
+    scheduler.plan(specs)
+    scheduler.choose()
+    asked = sum(spec.asked for spec in specs)
+    for number, spec in enumerate(specs):
+        spec.weight, spec.priority = 1 + number % 7, number % 3
+        spec.then_preempts = not spec.then_preempts
+        scheduler.change(spec)
+        scheduler.choose()
+    # Itself, and the spec after it in its path, which is displaced or not now.
+    assert sum(spec.asked for spec in specs) <= asked + 2 * len(specs)
+
+
+def test_a_plan_that_is_dropped_leaves_nothing_to_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        specs = many(50)
+        gone = [weakref.ref(spec) for spec in specs]
+        scheduler = Scheduler()
+        scheduler.plan(specs)
+        for names, runtimes in ASKS:
+            scheduler.choose(names, runtimes)
+        scheduler.plan([])
+        scheduler.choose()
+        specs.clear()
+        assert [ref for ref in gone if ref() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_a_choice_by_name_asks_only_the_named() -> None:

@@ -100,7 +100,7 @@ class _Candidate:
 class Ranking:
     """The candidates among some specs, best first."""
 
-    __slots__ = ("_at", "_candidates", "_displacers", "_heaps", "_limit", "changed")
+    __slots__ = ("_at", "_candidates", "_heaps", "_limit", "changed", "displacers")
 
     def __init__(self, places: Iterable[Place]) -> None:
         self._candidates = {place.spec.identity: _Candidate(place) for place in places}
@@ -114,7 +114,7 @@ class Ranking:
         #: Class -> the entries of its candidates; paths first.
         self._heaps: dict[int, list[Entry]] = {kind: [] for kind in sorted(kinds)}
         #: Path -> the entries of its candidates that displace.
-        self._displacers: dict[int, list[Displacer]] = {}
+        self.displacers: dict[int, list[Displacer]] = {}
         # A heap that grows beyond this is mostly stale; sweeping it costs O(1) a push.
         self._limit = 2 * len(self._candidates) + 16
 
@@ -144,7 +144,7 @@ class Ranking:
 
     def displacer(self, line: int) -> Displacer | None:
         """The best of the candidates that displace in a path."""
-        heap = self._displacers.get(line)
+        heap = self.displacers.get(line)
         if heap is None:
             return None
         while heap and self._at[-heap[0][3]].displacer is not heap[0]:
@@ -197,7 +197,7 @@ class Ranking:
         if old is not None and old[2] == head:
             return
         candidate.displacer = displacer = (rank, negative, head, -order)
-        heap = self._displacers.setdefault(candidate.place.line, [])
+        heap = self.displacers.setdefault(candidate.place.line, [])
         heappush(heap, displacer)
         if len(heap) > self._limit:
             heap[:] = [each for each in heap if self._at[-each[3]].displacer is each]

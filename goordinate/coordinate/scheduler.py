@@ -122,7 +122,9 @@ class Scheduler:
         """
         if self._planned is not None:
             self._read_plan(self._planned)
-        rankings = self._rankings(names, runtimes)
+        rankings = self._whole
+        if not rankings or names or not (runtimes is None or self._only_runtime in runtimes):
+            rankings = self._rankings(names, runtimes)
         # The best of each class, of those classes that are equal in rank and sign.
         tops: dict[int, Entry] = {}
         for ranking in rankings:
@@ -130,7 +132,7 @@ class Scheduler:
         if not tops:
             return None
         if len(tops) == 1:
-            ((kind, top),) = tops.items()
+            kind, top = tops.popitem()
         else:
             lead = min(tops.values())[:2]
             equals = [(kind, tops[kind]) for kind in sorted(tops) if tops[kind][:2] == lead]
@@ -142,8 +144,8 @@ class Scheduler:
             # `top` is the first lowest score of its path.
             line = self._ordered[order].line
             for ranking in rankings:
-                best = ranking.displacer(line)
-                if best is not None and best[:3] == top[:3]:
+                best = ranking.displacers and ranking.displacer(line)
+                if best and best[:3] == top[:3]:
                     order = max(order, -best[3])
         return self._ordered[order].spec
 

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmark import calls, large
+from scripts.benchmark import calls, large, scheduling
 from scripts.benchmark.rounds import Bench
 from scripts.benchmark.servers import Pythons, output_of
 from scripts.benchmark.table import Line, circumstances, failure, render, write
@@ -47,6 +47,7 @@ ROWS: dict[str, Callable[[Bench], list[Line]]] = {
     "pages": large.pages,
     "pauses": large.pauses,
     "idle": large.idle,
+    "many_specs": scheduling.many_specs,
 }
 
 

@@ -93,9 +93,9 @@ def plain_list(items: list[bytes]) -> Encoded:
     return Encoded(array_head(len(items)) + b"".join(items))
 
 
-def spliced_list(items: list[bytes]) -> Encoded:
-    """([item, ...], None) of items that are CBOR."""
-    return Encoded(b"".join((PAIR, array_head(len(items)), *items, NULL)))
+def spliced_list(items: list[bytes], second: bytes = NULL) -> Encoded:
+    """([item, ...], second) of items that are CBOR."""
+    return Encoded(b"".join((PAIR, array_head(len(items)), *items, second)))
 
 
 #: Characters of the names whose encodings are kept, so that all of them take little memory.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goordinate.cborrpc.decode import Reader
 from goordinate.cborrpc.errors import DecodeError, InvalidParams
-from goordinate.cborrpc.heads import MAP, describe
+from goordinate.cborrpc.heads import MAP, NULL, describe
 from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
@@ -16,7 +16,7 @@ from goordinate.coordinate.errors import (
     NoSuchWorkSpec,
 )
 from goordinate.coordinate.names import Name
-from goordinate.jobserver.answers import DONE, fitting, message, no_spec
+from goordinate.jobserver.answers import DONE, encoded_name, fitting, message, no_spec, spliced_list
 from goordinate.jobserver.options import Options, hashable, integer, name, options, seconds, whole
 from goordinate.jobserver.stored import StoredReaders
 
@@ -103,7 +103,7 @@ class SpecCalls:
         taken = fitting((data for _, data in specs), self._limits.max_answer)
         if len(taken) < len(specs):
             following = specs[len(taken)][0]
-        return list(map(Encoded, taken)), following
+        return spliced_list(taken, NULL if following is None else encoded_name(following))
 
     @no_spec(False)
     def del_work_spec(self, work_spec_name: Name) -> object:

@@ -15,12 +15,19 @@ from typing import Protocol
 import gevent
 
 from goordinate.cborrpc.server import Server
+from goordinate.coordinate.api import Backend
 from goordinate.jobserver import JobServer
 
 log = logging.getLogger("goordinate.daemon")
 
 ARCHIVE_PERIOD = 60.0
 """Seconds from one archiving of finished work units to the next."""
+
+TIDY_PERIOD = 0.1
+"""Seconds from one look at what was left for later to the next, when nothing was."""
+
+TIDY_TIME = 0.002
+"""Seconds that are spent on it before others have their turn, and that these then have."""
 
 
 class StartError(Exception):
@@ -131,6 +138,39 @@ class Archiver:
                     gevent.sleep(0.001)  # others have their turn
             except Exception:
                 log.exception("archiving failed; the next try is in %g s", self._period)
+
+
+class Tidier:
+    """Does what operations on many units have left for later, a little at a time."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._greenlet: gevent.Greenlet | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def stop(self, timeout: float) -> None:
+        """End at once."""
+        if self._greenlet is not None:
+            self._greenlet.kill(timeout=timeout)
+
+    def counts(self) -> Mapping[str, int]:
+        """Nothing."""
+        return {}
+
+    def _run(self) -> None:
+        while True:
+            end = time.monotonic() + TIDY_TIME
+            more = True
+            try:
+                while more and time.monotonic() < end:
+                    more = self._backend.tidy()
+            except Exception:
+                log.exception("tidying up failed; the next try is in %g s", TIDY_PERIOD)
+                more = False
+            gevent.sleep(TIDY_TIME if more else TIDY_PERIOD)  # others have their turn
 
 
 def url_host(host: str) -> str:

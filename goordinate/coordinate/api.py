@@ -293,6 +293,11 @@ class Namespace(ABC):
         By name, by state, or both; with neither, every unit, archived ones included.
         """
 
+    def prepare_delete(self, work_spec: Name) -> bool:
+        """Do a small part of what comes before units are deleted by state; whether there is more.
+        Without it, `delete_work_units` does all of that. Raises NoSuchWorkSpec."""
+        return False
+
     @abstractmethod
     def update_work_unit(
         self,
@@ -461,6 +466,11 @@ class Backend(ABC):
     def bound_attempt_data(self, size: int) -> None:
         """Let the past attempts of each unit keep at most `size` bytes (see `attempt_data`, which
         has the default). What a unit keeps already stays until it changes."""
+
+    def tidy(self) -> bool:
+        """Do a small part of what operations have left for later; whether there is more. That it
+        is not done yet cannot be seen."""
+        return False
 
     @property
     def must_settle(self) -> bool:

@@ -188,7 +188,7 @@ def remembered(
 def released(
     record: Record,
     attempt_status: int | None,
-    now: float,
+    now: float | None,
     *,
     not_before: float | None = None,
     lapses: int = 0,
@@ -246,11 +246,14 @@ def made_up_key(unix_time: float) -> bytes:
     return b"%.6f" % unix_time
 
 
-def lapsed(record: Record, now: float) -> Record:
-    """The unit when the time it waited for has come: its lease is over, or its delay."""
+def lapsed(record: Record) -> Record:
+    """The unit when the time it waited for has come: its lease is over, or its delay.
+
+    The attempt ended with the lease, whenever that is noticed.
+    """
     if record[STATUS] == PENDING:
-        return released(record, EXPIRED, now, lapses=record[LAPSES] + 1)
-    return released(record, None, now, lapses=record[LAPSES])
+        return released(record, EXPIRED, record[WHEN], lapses=record[LAPSES] + 1)
+    return released(record, None, None, lapses=record[LAPSES])
 
 
 def must_give_up(record: Record, max_retries: int | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
 from goordinate.cborrpc.decode import Reader
@@ -14,7 +14,7 @@ from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.requests import Method, Parameter
 from goordinate.cborrpc.tags import Encoded
 from goordinate.coordinate.api import Namespace, UnitState
-from goordinate.coordinate.errors import HeldByAnother, NoSuchWorkUnit
+from goordinate.coordinate.errors import HeldByAnother, NoSuchWorkSpec, NoSuchWorkUnit
 from goordinate.coordinate.names import Name, printable
 from goordinate.coordinate.new_units import NewWorkUnit
 from goordinate.coordinate.states import AVAILABLE, NAMES, RPC_STATES, rpc_state, states_behind
@@ -226,8 +226,21 @@ class UnitCalls:
             self._namespace.get_control(work_spec_name)
             return 0, message("del_work_units: options have neither all, work_unit_keys nor state")
         statuses = None if state is None else states_behind([state])
+        if keys is None and self._namespace.prepare_delete(work_spec_name):
+            return self._delete_later(work_spec_name, statuses)
         deleted = self._namespace.delete_work_units(work_spec_name, names=keys, statuses=statuses)
         return deleted, None
+
+    def _delete_later(
+        self, work_spec_name: Name, statuses: Collection[int] | None
+    ) -> Generator[None, None, object]:
+        """Delete units by state when all is prepared; others have turns meanwhile."""
+        try:
+            while self._namespace.prepare_delete(work_spec_name):
+                yield
+            return self._namespace.delete_work_units(work_spec_name, statuses=statuses), None
+        except NoSuchWorkSpec as error:
+            return 0, message(error)
 
     def archive(self, options: Options) -> Generator[None, None, None]:
         """Drop done units beyond the configured limits, some at a time."""

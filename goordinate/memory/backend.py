@@ -5,7 +5,11 @@ from __future__ import annotations
 from goordinate.coordinate import api, attempt_data
 from goordinate.coordinate.clock import Clock
 from goordinate.coordinate.journal import Journal, NoJournal
+from goordinate.memory.chores import Chores
 from goordinate.memory.namespace import MemoryNamespace
+
+#: Steps of the chores that `tidy` takes.
+TIDIED_AT_ONCE = 20
 
 
 class MemoryBackend(api.Backend):
@@ -15,12 +19,15 @@ class MemoryBackend(api.Backend):
         self._clock = clock
         self._journal = NoJournal() if journal is None else journal
         self._namespaces: dict[str, MemoryNamespace] = {}
+        self._chores = Chores()
         self._attempt_data = attempt_data.DEFAULT_BUDGET
 
     def namespace(self, name: str) -> MemoryNamespace:
         namespace = self._namespaces.get(name)
         if namespace is None:
-            namespace = MemoryNamespace(name, self._clock, self._journal, self._forget)
+            namespace = MemoryNamespace(
+                name, self._clock, self._journal, self._forget, self._chores
+            )
             namespace.attempt_data = self._attempt_data
             self._namespaces[name] = namespace
         return namespace
@@ -34,6 +41,12 @@ class MemoryBackend(api.Backend):
 
     def summarize(self) -> list[api.Summary]:
         return [summary for namespace in self.namespaces() for summary in namespace.summarize()]
+
+    def tidy(self) -> bool:
+        for namespace in list(self._namespaces.values()):
+            namespace.now()  # what has run out has run out
+        self._chores.work(TIDIED_AT_ONCE)
+        return bool(self._chores)
 
     def bound_attempt_data(self, size: int) -> None:
         self._attempt_data = size

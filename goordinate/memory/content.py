@@ -32,6 +32,9 @@ from goordinate.memory.spec import Spec
 
 logger = logging.getLogger(__name__)
 
+#: How often `prepare_delete` notes some lapsed units.
+PREPARED_AT_ONCE = 50
+
 #: Nothing is added.
 NO_UNITS: Mapping[bytes, bytes] = {}
 
@@ -123,11 +126,11 @@ class ContentCalls(PeopleCalls):
         drafted: Mapping[bytes, Record],
     ) -> UnitChanges:
         """The changes that add units; `drafted` are units that the operation changes before."""
-        stored = spec.units.stored
+        get = spec.units.getter()
         plain: dict[bytes, bytes] = {}  # nearly all new units
         others: dict[bytes, Record | None] = {}
         for key, entry, priority, delay in units.values():
-            old = drafted.get(key) or stored.get(key)
+            old = drafted.get(key) or get(key)
             if old is None and delay <= 0 and not priority:
                 plain[key] = entry
                 continue
@@ -162,9 +165,9 @@ class ContentCalls(PeopleCalls):
         lowest = b"" if start is None else identity(start)
         if previous is not None:
             lowest = max(lowest, identity(previous) + b"\0")  # the next key there can be
-        stored = units.stored
+        get = units.getter()
         return [
-            unit if type(unit := stored[key]) is bytes else unit[ENTRY]  # type: ignore[misc]
+            unit if type(unit := get(key)) is bytes else unit[ENTRY]  # type: ignore[index, misc]
             for key in units.page(statuses, lowest, limit, by_priority)
         ]
 
@@ -200,11 +203,13 @@ class ContentCalls(PeopleCalls):
         units, archived = spec.units, dict(spec.record.archived)
         if names is None and statuses is None:
             record = replace(spec.record, archived=())
-            count = len(units.stored) + sum(archived.values())
+            count = sum(units.queues.counts.values()) + sum(archived.values())
             self.make([SpecChange(spec.identity, record, without_units=True)])
             return count
         if names is None:
             assert statuses is not None
+            while self._note_some_lapsed(spec):
+                pass
             cleared = frozenset(statuses).intersection(UNIT_STATES)
             count = sum(units.queues.counts[state] for state in cleared)
             changes: list[Change] = [UnitsCleared(spec.identity, cleared)]
@@ -220,6 +225,11 @@ class ContentCalls(PeopleCalls):
             changes.append(SpecChange(spec.identity, record))
         self.make(changes)
         return count + sum(archived.values()) - sum(kept.values())
+
+    def prepare_delete(self, work_spec: Name) -> bool:
+        self._catch_up()
+        spec = self._spec(work_spec)
+        return all(self._note_some_lapsed(spec) for _ in range(PREPARED_AT_ONCE))
 
     def update_work_unit(
         self,

@@ -1,12 +1,9 @@
 """Finished and failed units in the order of their ends, for `archive` to drop the oldest.
 
-The order is kept only once `archive` has been called with a limit: it costs a finished unit some
-50 bytes. Times are moments of the backend's clock.
+Times are moments of the backend's clock.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from goordinate.coordinate.states import ENDED
 
@@ -17,28 +14,21 @@ class EndedUnits:
     __slots__ = ("_ends",)
 
     def __init__(self) -> None:
-        self._ends: dict[int, dict[bytes, float]] = {}
-
-    @property
-    def kept(self) -> bool:
-        """Whether the order is kept."""
-        return bool(self._ends)
-
-    def keep(self, ends: Iterable[tuple[int, bytes, float]]) -> None:
-        """Keep the order from now on; `ends` are the (state, key, time) of all ended units."""
-        self._ends = {state: {} for state in ENDED}
-        for state, key, when in sorted(ends, key=lambda end: end[2]):
-            self._ends[state][key] = when
+        self._ends: dict[int, dict[bytes, float]] = {state: {} for state in ENDED}
 
     def add(self, key: bytes, state: int, when: float) -> None:
         """A unit has ended, later than all others."""
-        if state in self._ends:
-            self._ends[state][key] = when
+        self._ends[state][key] = when
 
     def remove(self, key: bytes, state: int) -> None:
         """A unit leaves the state in which it ended."""
-        if state in self._ends:
-            self._ends[state].pop(key, None)
+        self._ends[state].pop(key, None)
+
+    def take(self, state: int) -> dict[bytes, float]:
+        """All units of a state, none of which is in it now."""
+        ends = self._ends[state]
+        self._ends[state] = {}
+        return ends
 
     def doomed(
         self, state: int, keep: int | None, older_than: float | None, limit: int | None

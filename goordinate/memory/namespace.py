@@ -63,12 +63,13 @@ class MemoryNamespace(ContentCalls):
         count = control.how_many(values, count, queues.counts[PENDING], queues.counts[AVAILABLE])
         if count <= 0:
             return self._made_up(spec, worker, now, end)
-        stored, last_number = spec.units.stored, spec.units.last_number
+        get, last_number = spec.units.getter(), spec.units.last_number
         records: dict[bytes, Record | None] = {}
         given: list[tuple[bytes, bytes, int]] = []
         left = sys.maxsize if room is None else room
         for key in queues.heads(count):
-            unit = stored[key]
+            unit = get(key)
+            assert unit is not None
             if type(unit) is not bytes and lifecycle.must_give_up(expand(unit), values.max_retries):
                 records[key] = lifecycle.given_up(expand(unit), key, now)
                 continue
@@ -87,7 +88,7 @@ class MemoryNamespace(ContentCalls):
         if not control.makes_up(spec.record, now):
             return []
         key = lifecycle.made_up_key(self._unix(now))
-        while key in spec.units.stored:
+        while spec.units.find(key) is not None:
             key = lifecycle.made_up_key(float(key) + 1e-6)
         record = lifecycle.made_up(key, worker, now, end, spec.units.last_number)
         units = UnitChanges(spec.identity, {key: record}, NO_UNITS)
@@ -127,6 +128,7 @@ class MemoryNamespace(ContentCalls):
     def get_attempts(self, work_spec: Name, name: Name) -> list[api.AttemptState]:
         self._catch_up()
         spec = self._spec(work_spec)
+        self._note_lapsed(spec, [identity(name)])
         return self._attempt_states(spec, identity(name), self._unit(spec, name))
 
     def clear_attempt(self, work_spec: Name, name: Name) -> None:

@@ -9,8 +9,10 @@ from goordinate.coordinate import api, locks
 from goordinate.coordinate.journal import LocksChange, WorkerChange, WorkerRecord
 from goordinate.coordinate.locks import Decided, Lock, LockChanges, Path
 from goordinate.coordinate.names import Name, identity
+from goordinate.coordinate.records import NUMBER, Record
+from goordinate.memory.spec import Spec
 from goordinate.memory.store import Store
-from goordinate.memory.workers import Worker
+from goordinate.memory.workers import Place, Worker
 
 
 class PeopleCalls(Store):
@@ -71,22 +73,39 @@ class PeopleCalls(Store):
 
     def _held(self, worker: Worker) -> list[api.Held]:
         held = []
-        for spec_id, key in worker.held:
-            spec = self._specs[spec_id]
-            record = spec.units.find(key)
-            unit = self._unit_state(key, record)
-            held.append(api.Held(spec.name, unit, unit.expiration))
-        for (spec_id, key), end in worker.lapsed.items():
-            spec = self._specs[spec_id]
-            unit = self._unit_state(key, spec.units.find(key))
-            held.append(api.Held(spec.name, unit, self._unix(end)))
+        self._note_what_lapsed(worker)
+        for place, number in worker.held.items():
+            spec, record = self._place(place, number)
+            if spec is not None and record is not None:
+                unit = self._unit_state(place[1], record)
+                held.append(api.Held(spec.name, unit, unit.expiration))
+        for place, (end, number) in worker.lapsed.items():
+            spec, record = self._place(place, number)
+            if spec is not None and record is not None:
+                unit = self._unit_state(place[1], record)
+                held.append(api.Held(spec.name, unit, self._unix(end)))
         return held
+
+    def _note_what_lapsed(self, worker: Worker) -> None:
+        """Note those of a worker's units that lapsed with many others as they are."""
+        keys: dict[bytes, list[bytes]] = {}
+        for spec_id, key in worker.held:
+            keys.setdefault(spec_id, []).append(key)
+        for spec_id in keys.keys() & self._specs.keys():
+            self._note_lapsed(self._specs[spec_id], keys[spec_id])
+
+    def _place(self, place: Place, number: int) -> tuple[Spec | None, Record | None]:
+        """The spec and the unit on which a worker's attempt had this number, if they are there."""
+        spec = self._specs.get(place[0])
+        record = None if spec is None else spec.units.find(place[1])
+        return spec, None if record is None or record[NUMBER] != number else record
 
     def worker_attempts(self, name: Name) -> list[api.AttemptState]:
         self._catch_up()
         worker = self._workers.find(name)
         if worker is None:
             return []
+        self._note_what_lapsed(worker)
         places = dict.fromkeys([*((spec, key) for spec, key, _ in worker.history), *worker.held])
         wanted = {api.AttemptId(*ended) for ended in worker.history}
         attempts: list[api.AttemptState] = []
@@ -95,7 +114,7 @@ class PeopleCalls(Store):
             record = None if spec is None else spec.units.find(key)
             if record is None:
                 continue
-            held = (spec_id, key) in worker.held
+            held = worker.held.get((spec_id, key)) == record[NUMBER]
             for state in self._attempt_states(spec, key, record):
                 if state.id in wanted or (state.active and held):
                     attempts.append(state)

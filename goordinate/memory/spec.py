@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from goordinate.coordinate import control
@@ -20,6 +21,7 @@ class Spec:
         self, record: SpecRecord, deadlines: Deadlines[Any], workers: Workers, last_number: int
     ) -> None:
         self._deadlines = deadlines
+        self._workers = workers
         #: The name's identity.
         self.identity = identity(record.name)
         self.units = Units(self.identity, deadlines, workers, last_number)
@@ -75,7 +77,14 @@ class Spec:
         counts = {state: queued[state] + archived.get(state, 0) for state in UNIT_STATES}
         return {state: count for state, count in counts.items() if count}
 
-    def destroy(self) -> None:
-        """Drop all units, and wait for nothing."""
-        self.units.clear()
+    def clear(self) -> Iterator[None]:
+        """Drop all units; what is left to do then."""
+        units = self.units
+        number = units.highest_number
+        self.units = Units(self.identity, self._deadlines, self._workers, number)
+        return units.destroy()
+
+    def destroy(self) -> Iterator[None]:
+        """Drop all units, and wait for nothing; what is left to do then."""
         self._wait_until(None)
+        return self.units.destroy()

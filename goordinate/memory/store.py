@@ -6,7 +6,7 @@ once, makes them without waiting or switching greenlets, and tells the journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -41,28 +41,45 @@ from goordinate.coordinate.records import (
 )
 from goordinate.coordinate.scheduler import Scheduler
 from goordinate.coordinate.states import AVAILABLE, DELAYED, PENDING
+from goordinate.memory.chores import Chores
 from goordinate.memory.deadlines import Deadlines
 from goordinate.memory.spec import Spec
 from goordinate.memory.workers import Workers
+
+#: Leases and delays that end one by one at the beginning of an operation; more wait for the next.
+ENDED_AT_ONCE = 2000
+
+#: Steps of the chores that each operation takes.
+CHORES_AT_ONCE = 10
+
+#: Units of a lapsed shelf that are noted in a step.
+NOTED_AT_ONCE = 4
 
 
 class Store(api.Namespace):
     """The state of a namespace."""
 
     def __init__(
-        self, name: str, clock: Clock, journal: Journal, forget: Callable[[str], None]
+        self,
+        name: str,
+        clock: Clock,
+        journal: Journal,
+        forget: Callable[[str], None],
+        chores: Chores,
     ) -> None:
-        """`forget` is told the name when the namespace is destroyed."""
+        """`forget` is told the name when the namespace is destroyed. `chores` are of all
+        namespaces, and each operation takes some steps of them."""
         self._name = name
         self._clock = clock
         self._journal = journal
         self._forget = forget
+        self._chores = chores
         self._gone = False
-        # (spec, key): a lease or delay. (spec, None): the next made-up unit. (None, worker): its
+        # (spec, state): leases or delays. (spec, None): the next made-up unit. (None, worker): its
         # life.
-        self._deadlines: Deadlines[tuple[bytes | None, bytes | None]] = Deadlines()
+        self._deadlines: Deadlines[tuple[bytes | None, bytes | int | None]] = Deadlines()
         self._specs: Any = SortedDict()  # identity -> Spec
-        self._workers = Workers(self._deadlines)
+        self._workers = Workers(self._deadlines, chores)
         self._locks = LockTree()
         self._scheduler = Scheduler()
         # The highest number of an attempt in a spec that was deleted.
@@ -93,7 +110,7 @@ class Store(api.Namespace):
                 self._change_spec(change)
             elif type(change) is UnitsCleared:
                 spec = self._specs[change.spec]
-                spec.units.clear_states(change.states)
+                self._chores.add(spec.units.clear_states(change.states))
                 self._scheduler.touch(spec)
             elif type(change) is WorkerChange:
                 self._workers.apply(change.record)
@@ -105,8 +122,8 @@ class Store(api.Namespace):
         spec: Spec | None = self._specs.get(change.spec)
         if change.record is None:
             assert spec is not None
-            spec.destroy()
-            self._last_number = max(self._last_number, spec.units.last_number)
+            self._chores.add(spec.destroy())
+            self._last_number = max(self._last_number, spec.units.highest_number)
             del self._specs[change.spec]
         elif spec is None:
             spec = Spec(change.record, self._deadlines, self._workers, self._last_number)
@@ -115,7 +132,7 @@ class Store(api.Namespace):
             before, stood = spec.record.control, spec.stands
             spec.define(change.record)
             if change.without_units:
-                spec.units.clear()
+                self._chores.add(spec.clear())
             if before == change.record.control:
                 self._scheduler.touch(spec)
                 return
@@ -137,27 +154,62 @@ class Store(api.Namespace):
         deadlines.now = now = self._clock()
         if now >= deadlines.next:
             self._end_what_is_due(now)
+        if self._chores:
+            self._chores.work(CHORES_AT_ONCE)
         return now
 
     def _end_what_is_due(self, now: float) -> None:
         changes: list[Change] = []
         lapsed: dict[bytes, dict[bytes, Record | None]] = {}
         due = self._deadlines.due(now)
-        for spec_id, key in due:
-            if spec_id is None:
-                worker = self._workers.find(key or b"")
+        left = ENDED_AT_ONCE
+        for spec_id, what in due:
+            if isinstance(what, bytes):
+                worker = self._workers.find(what)
                 assert worker is not None
                 assert worker.record is not None
                 changes.append(WorkerChange(worker.record.inactive()))
-            elif key is not None:
-                record = self._specs[spec_id].units.find(key)
-                lapsed.setdefault(spec_id, {})[key] = lifecycle.lapsed(record, now)
+                continue
+            spec: Spec = self._specs[spec_id]
+            if what is None:
+                self._scheduler.touch(spec)
+                continue
+            keys, shelves = spec.units.due(what, now, left)
+            left -= len(keys)
+            if shelves:
+                self._scheduler.touch(spec)
+                self._chores.add(self._noting_lapsed(spec))
+            for key in keys:
+                record = spec.units.find(key)
+                assert record is not None
+                lapsed.setdefault(spec.identity, {})[key] = lifecycle.lapsed(record)
         changes += (UnitChanges(spec_id, units, {}) for spec_id, units in lapsed.items())
         self.make(changes)
-        for spec_id, key in due:
-            if spec_id is not None and key is None:
-                self._scheduler.touch(self._specs[spec_id])
         self._deadlines.passed(now)
+        for spec_id, what in due:
+            if isinstance(what, int):
+                self._specs[spec_id].units.passed(what)
+
+    # --- what is left for later ----------------------------------------------------------------
+
+    def _noting_lapsed(self, spec: Spec) -> Iterator[None]:
+        """Note the units of lapsed shelves as they are."""
+        while self._specs.get(spec.identity) is spec and self._note_some_lapsed(spec):
+            yield
+
+    def _note_some_lapsed(self, spec: Spec) -> bool:
+        """Note some units of lapsed shelves as they are; whether there were any."""
+        shelf = spec.units.shelf
+        if shelf is None:
+            return False
+        self._note_lapsed(spec, shelf.order.heads(NOTED_AT_ONCE))
+        return True
+
+    def _note_lapsed(self, spec: Spec, keys: Iterable[bytes]) -> None:
+        """Note those of these units that are on lapsed shelves as they are."""
+        lapsed = spec.units.lapsed(keys) if spec.units.unsettled else None
+        if lapsed:
+            self.make([UnitChanges(spec.identity, lapsed, {}, lapsed=True)])
 
     def _unix(self, moment: float) -> float:
         """The Unix time of a moment of the clock."""

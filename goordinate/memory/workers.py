@@ -11,6 +11,7 @@ from sortedcontainers import SortedDict
 from goordinate.cborrpc.tags import Tag
 from goordinate.coordinate.journal import WorkerRecord
 from goordinate.coordinate.names import Name, identity
+from goordinate.memory.chores import Chores, freeing
 from goordinate.memory.deadlines import Deadlines
 
 #: Workers without units that are remembered after they are gone, or that never said they live.
@@ -36,7 +37,7 @@ class Worker:
     """What is known of a worker. One that only asked for work, and never said that it lives, has
     no record."""
 
-    __slots__ = ("held", "history", "lapsed", "name", "record", "size")
+    __slots__ = ("held", "history", "lapsed", "name", "record", "since", "size")
 
     def __init__(self, name: Name) -> None:
         #: The name as it was first seen: one object for all its attempts.
@@ -44,11 +45,15 @@ class Worker:
         self.record: WorkerRecord | None = None
         #: Bytes of its name and, once it is gone, of what it said of itself.
         self.size = sys.getsizeof(name)
-        #: The units it holds.
-        self.held: dict[Place, None] = {}
-        #: The units on which its lease ran out, which nobody has had since, and when it did. Only
-        #: those of an active worker: the others have no parent that could ask for them.
-        self.lapsed: dict[Place, float] = {}
+        #: Since when it has been active.
+        self.since = 0.0
+        #: The units it holds, and the numbers of its attempts on them. Some may be gone that were
+        #: deleted with many others: no other attempt of the spec has their numbers.
+        self.held: dict[Place, int] = {}
+        #: The units on which its lease ran out, which nobody has had since: when it did, and the
+        #: number of the attempt. Only those of an active worker: the others have no parent that
+        #: could ask for them. Some may be gone, as above.
+        self.lapsed: dict[Place, tuple[float, int]] = {}
         #: Its past attempts, in the order of their ends: spec, key, number.
         self.history: deque[tuple[bytes, bytes, int]] = deque(maxlen=WORKER_ATTEMPTS_KEPT)
 
@@ -56,8 +61,9 @@ class Worker:
 class Workers:
     """All workers of a namespace. Deadlines of theirs have no spec: (None, identity)."""
 
-    def __init__(self, deadlines: Deadlines[Any]) -> None:
+    def __init__(self, deadlines: Deadlines[Any], chores: Chores) -> None:
         self._deadlines = deadlines
+        self._chores = chores
         self._known: dict[bytes, Worker] = {}
         self._live: Any = SortedDict()  # identity -> Worker, the active ones
         # The others, but for those that hold units, the longest gone first; the size of each.
@@ -104,18 +110,22 @@ class Workers:
             self._leave_parent(key, before)
         self._inactive_size -= self._inactive.pop(key, 0)
         if record.active:
+            if before is None or not before.active:
+                worker.since = record.last_update
             self._live[key] = worker
             self._deadlines.add((None, key), record.expiration)
             if record.parent is not None:
                 self._children.setdefault(identity(record.parent), {})[key] = None
         else:
             self._live.pop(key, None)
-            worker.lapsed = {}
+            if worker.lapsed:
+                self._chores.add(freeing(worker.lapsed))
+                worker.lapsed = {}
             worker.size = sum(map(_size, (worker.name, record.data, record.mode, record.parent)))
             if not worker.held:
                 self._remember(key, worker)
 
-    def hold(self, name: Name, place: Place) -> None:
+    def hold(self, name: Name, place: Place, number: int) -> None:
         """The worker holds a unit from now on. Who holds one is not forgotten."""
         key = identity(name)
         worker = self._known.get(key)
@@ -123,7 +133,9 @@ class Workers:
             worker = self._known[key] = Worker(name)
         elif not worker.held:
             self._inactive_size -= self._inactive.pop(key, 0)
-        worker.held[place] = None
+        elif place in worker.held:
+            del worker.held[place]  # it is the last to come, not a unit of that name that is gone
+        worker.held[place] = number
 
     def release(self, name: Name, place: Place, number: int) -> None:
         """The worker no longer holds a unit, on which its attempt had this number."""
@@ -136,19 +148,30 @@ class Workers:
         if not worker.held and key not in self._live:
             self._remember(key, worker)
 
-    def lapse(self, name: Name, place: Place, end: float) -> bool:
-        """The worker's lease on a unit ran out at `end`; whether that is kept."""
+    def drop(self, name: Name, place: Place, number: int) -> None:
+        """A unit is gone on which the worker's attempt had this number."""
+        key = identity(name)
+        worker = self._known.get(key)
+        if worker is None or worker.held.get(place) != number:
+            return
+        del worker.held[place]
+        if not worker.held and key not in self._live:
+            self._remember(key, worker)
+
+    def lapse(self, name: Name, place: Place, end: float, number: int, lapsed_at: float) -> bool:
+        """The worker's lease on a unit ran out at `end`; whether that is kept. `lapsed_at`: when
+        that was seen, if it was before this operation; else infinite."""
         worker = self._live.get(identity(name))
-        if worker is None:
+        if worker is None or worker.since >= lapsed_at:
             return False
-        worker.lapsed[place] = end
+        worker.lapsed[place] = (end, number)
         return True
 
-    def forget_lapse(self, name: Name, place: Place) -> None:
+    def forget_lapse(self, name: Name, place: Place, number: int) -> None:
         """The unit has changed or is gone since the worker's lease on it ran out."""
         worker = self._known.get(identity(name))
-        if worker is not None:
-            worker.lapsed.pop(place, None)
+        if worker is not None and worker.lapsed.get(place, (0, None))[1] == number:
+            del worker.lapsed[place]
 
     def _leave_parent(self, key: bytes, record: WorkerRecord) -> None:
         if record.parent is not None:

@@ -65,7 +65,7 @@ def after(cause: str, unit: Record) -> Record:
     if cause == GIVEN_UP:
         return lifecycle.given_up(unit, KEY, NOW)
     if cause == LAPSED:
-        return lifecycle.lapsed(unit, NOW)
+        return lifecycle.lapsed(unit)
     if cause in (ADDED, ADDED_OVER):
         restart = cause == ADDED_OVER
         return lifecycle.added_again(unit, KEY, ENTRY_NEW, None, None, NOW, restart=restart)

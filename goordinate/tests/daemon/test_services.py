@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import gevent
 import pytest
 
-from goordinate.services import Services, StartError
+from goordinate.services import Services, StartError, Tidier
 
 
 class Noted:
@@ -64,3 +65,32 @@ def test_one_that_cannot_stop_leaves_the_others_their_stop(
     services.stop(1)
     assert notes == ["start a", "start b", "stop b", "stop a"]
     assert [record.getMessage() for record in caplog.records] == ["Noted: stopping failed"]
+
+
+class Untidy:
+    """A backend with something left to do, which fails once."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def tidy(self) -> bool:
+        self.left -= 1
+        if self.left == 5:
+            raise ZeroDivisionError
+        return self.left > 0
+
+
+def test_what_is_left_for_later_is_done(caplog: pytest.LogCaptureFixture) -> None:
+    backend = Untidy(10)
+    tidier = Tidier(backend)  # type: ignore[arg-type]
+    tidier.start()
+    with gevent.Timeout(30):
+        while backend.left > 0:
+            gevent.sleep(0.01)
+    tidier.stop(1)
+    left = backend.left
+    gevent.sleep(0.3)
+    assert backend.left == left
+    assert [record.getMessage() for record in caplog.records] == [
+        "tidying up failed; the next try is in 0.1 s"
+    ]

@@ -14,6 +14,7 @@ from goordinate.tests.jobserver.rpc import (
     AVAILABLE,
     FAILED,
     FINISHED,
+    PENDING,
     Rpc,
     dispatcher_of,
     job_server,
@@ -79,6 +80,22 @@ def test_the_first_that_may_still_run_is_given(sliced: Sliced) -> None:
     (spec, key, _), _ = sliced.call("get_work", b"w", {})
     assert (spec, key) == (b"s", b"last")
     assert len(sliced.seen) >= UNITS // SLICE
+
+
+def test_deletion_by_state_when_leases_have_ended(sliced: Sliced) -> None:
+    sliced.define(b"s")
+    sliced.add(b"s", *(b"%05d" % number for number in range(UNITS)))
+    sliced.call("get_work", b"w", {b"max_jobs": UNITS, b"lease_time": 5})
+    sliced.add(b"s", b"last")
+    sliced.call("update_work_unit", b"s", b"last", {b"status": PENDING})
+    sliced.clock.advance(5)
+    assert sliced.call("del_work_units", b"s", {b"state": AVAILABLE}) == (UNITS, None)
+    # What a database has on record of them comes first, in slices, and then all go at once.
+    assert len(sliced.seen) >= UNITS // SLICE // 4
+    assert all(counts == {AVAILABLE: UNITS, PENDING: 1} for counts in sliced.seen)
+    sliced.look()
+    assert sliced.seen[-1] == {PENDING: 1}
+    assert sliced.keys(b"s") == [b"last"]
 
 
 def test_archive(sliced: Sliced) -> None:

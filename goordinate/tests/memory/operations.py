@@ -6,6 +6,7 @@ after every one of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -20,9 +21,16 @@ from goordinate.cborrpc.encode import dumps
 from goordinate.coordinate.control import PAUSED, RUNNABLE
 from goordinate.coordinate.errors import CoordinateError, NoSuchWorkSpec
 from goordinate.coordinate.handles import Attempt, Queue, WorkSpec
+from goordinate.coordinate.journal import (
+    Change,
+    NoJournal,
+    SpecChange,
+    UnitChanges,
+    UnitsCleared,
+)
 from goordinate.coordinate.names import Name, identity
 from goordinate.coordinate.new_units import new_work_unit
-from goordinate.coordinate.records import Record, expand
+from goordinate.coordinate.records import STATUS, Record, expand
 from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED, PENDING, UNIT_STATES
 from goordinate.memory import MemoryBackend
 from goordinate.memory.spec import Spec
@@ -64,13 +72,45 @@ some_statuses = st.frozensets(st.sampled_from(UNIT_STATES), min_size=1, max_size
 numbers = st.integers(0, 10**6)
 
 
+def units_of(spec: Spec) -> dict[bytes, Record]:
+    """Every unit of a spec as it is now."""
+    found = ((key, spec.units.find(key)) for key in spec.units.stored)
+    return {key: record for key, record in found if record is not None}
+
+
+class Mirror(NoJournal):
+    """A journal that keeps the units of each spec as it is told of them."""
+
+    def __init__(self) -> None:
+        self.specs: dict[bytes, dict[bytes, Record]] = {}
+
+    def note(self, namespace: str, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, SpecChange):
+                if change.record is None or change.without_units:
+                    self.specs[change.spec] = {}
+            elif isinstance(change, UnitsCleared):
+                units = self.specs.setdefault(change.spec, {})
+                for key in [key for key, unit in units.items() if unit[STATUS] in change.states]:
+                    del units[key]
+            elif isinstance(change, UnitChanges):
+                units = self.specs.setdefault(change.spec, {})
+                units.update({key: expand(entry) for key, entry in change.added.items()})
+                for key, unit in change.units.items():
+                    if unit is None:
+                        del units[key]
+                    else:
+                        units[key] = unit
+
+
 class Operations(RuleBasedStateMachine):
     """All that can be done to a namespace."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.backend = MemoryBackend(self.clock)
+        self.mirror = Mirror()
+        self.backend = MemoryBackend(self.clock, self.mirror)
         #: The namespace as it is inside, and the handle on it.
         self.inside = self.backend.namespace("")
         self.namespace = Queue(self.inside)
@@ -288,9 +328,9 @@ class Operations(RuleBasedStateMachine):
     def units(self) -> dict[Place, Record]:
         """Every unit as it is now."""
         return {
-            (spec.identity, key): expand(stored)
+            (spec.identity, key): record
             for spec in self.specs()
-            for key, stored in spec.units.stored.items()
+            for key, record in units_of(spec).items()
         }
 
     def place(self, attempt: Attempt) -> Place:

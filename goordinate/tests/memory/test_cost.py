@@ -263,7 +263,7 @@ SCANS: dict[str, Callable[[World], object]] = {
     "a copy of the keys": lambda w: set(w.spec.list_work_units()),
     "a sort": lambda w: sorted(w.units.stored),
     "a queue": lambda w: list(w.units.queues.by_key([AVAILABLE], b"")),
-    "a queue in C": lambda w: list(w.units.queues._plain[AVAILABLE]._sorted),
+    "a queue in C": lambda w: list(w.units.queues.main[AVAILABLE].plain._sorted),
     "all units listed": lambda w: w.spec.list_work_units(),
 }
 

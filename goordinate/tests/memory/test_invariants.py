@@ -6,17 +6,20 @@ of it tell the same story.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
+from goordinate.coordinate import lifecycle
 from goordinate.coordinate.control import next_made_up
 from goordinate.coordinate.handles import Worker as Handle
 from goordinate.coordinate.lifecycle import ATTEMPTS_KEPT
 from goordinate.coordinate.names import identity
-from goordinate.coordinate.records import compact, expand
+from goordinate.coordinate.records import Record, compact, expand
 from goordinate.coordinate.states import (
     AVAILABLE,
     DELAYED,
@@ -26,8 +29,10 @@ from goordinate.coordinate.states import (
     PENDING,
     UNIT_STATES,
 )
+from goordinate.memory import ends
+from goordinate.memory.spec import Spec
 from goordinate.memory.workers import WORKER_ATTEMPTS_KEPT, Worker
-from goordinate.tests.memory.operations import Operations
+from goordinate.tests.memory.operations import Operations, units_of
 
 
 class Machine(Operations):
@@ -36,15 +41,15 @@ class Machine(Operations):
     @invariant()
     def each_unit_is_in_one_queue_and_counted(self) -> None:
         for spec in self.specs():
-            states = {key: expand(stored)[1] for key, stored in spec.units.stored.items()}
+            units = units_of(spec)
+            states = {key: record[1] for key, record in units.items()}
             for state in UNIT_STATES:
                 keys = sorted(key for key in states if states[key] == state)
                 assert list(spec.units.queues.by_key([state], b"")) == keys
                 assert sorted(spec.units.queues.by_priority([state], b"")) == keys
                 assert spec.units.queues.counts[state] == len(keys)
             order = [
-                (-expand(spec.units.stored[key])[2], key)
-                for key in spec.units.queues.by_priority(UNIT_STATES, b"")
+                (-units[key][2], key) for key in spec.units.queues.by_priority(UNIT_STATES, b"")
             ]
             assert order == sorted(order)
             counts = Counter(states.values()) + Counter(dict(spec.record.archived))
@@ -67,17 +72,15 @@ class Machine(Operations):
     def what_ends_is_in_the_deadlines_and_nothing_else(self) -> None:
         expected: dict[Any, float] = {}
         for spec in self.specs():
-            for key, stored in spec.units.stored.items():
-                record = expand(stored)
-                if record[1] in (PENDING, DELAYED) and record[3] is not None:
-                    expected[spec.identity, key] = record[3]
+            for state in (PENDING, DELAYED):
+                self.check_ends(spec, state, expected)
             made_next = next_made_up(spec.record)
             if made_next is not None and made_next > self.clock.time:
                 expected[spec.identity, None] = made_next
         for key, worker in self.inside._workers._live.items():
             expected[None, key] = worker.record.expiration
         deadlines = self.inside._deadlines
-        waiting = dict(deadlines._opened)
+        waiting: dict[Any, float] = dict(deadlines._opened)
         for bucket in deadlines._buckets.values():
             assert not waiting.keys() & bucket.keys()
             waiting.update(bucket)
@@ -86,8 +89,30 @@ class Machine(Operations):
         # `units` has looked at the time, so nothing that is over is left.
         assert all(when > self.clock.time for when in waiting.values())
 
+    def check_ends(self, spec: Spec, state: int, expected: dict[Any, float]) -> None:
+        """What waits in a state is on the shelves, and the deadlines tell of the first."""
+        ends = spec.units._ends[state]
+        waiting = {
+            key: record[3]
+            for key, record in units_of(spec).items()
+            if record[1] == state and record[3] is not None
+        }
+        shelved: dict[bytes, float] = {}
+        for shelf in ends._shelves.values():
+            assert not shelved.keys() & shelf.ends.keys()
+            shelved.update(shelf.ends)
+        assert shelved == waiting
+        assert all(when > self.clock.time for when in waiting.values())
+        if ends._armed < math.inf:
+            expected[spec.identity, state] = ends._armed
+        assert ends._armed <= min(waiting.values(), default=math.inf)
+        assert sum(ends._divided.values()) == sum(
+            shelf.order is not ends._main for shelf in ends._shelves.values()
+        )
+
     @invariant()
     def workers_hold_what_is_pending(self) -> None:
+        self.settle()
         held = {
             identity(name): list(worker.held)
             for name, worker in self.inside._workers._known.items()
@@ -123,16 +148,39 @@ class Machine(Operations):
         assert live <= (parent is None or worker in parent.children())
 
     @invariant()
+    def the_journal_knows_of_all_but_the_passing_of_time(self) -> None:
+        for spec in self.specs():
+            noted = self.mirror.specs.get(spec.identity, {})
+            assert {
+                key: lifecycle.lapsed(record) if self.is_over(record) else record
+                for key, record in noted.items()
+            } == units_of(spec)
+
+    def is_over(self, record: Record) -> bool:
+        """Whether the unit no longer waits for what it waited for."""
+        return (
+            record[1] in (PENDING, DELAYED)
+            and record[3] is not None
+            and record[3] <= self.clock.time
+        )
+
+    def settle(self) -> None:
+        """Do all that is left for later."""
+        while self.backend.tidy():
+            pass
+
+    @invariant()
     def a_lapse_is_kept_of_what_nobody_has_had_since(self) -> None:
         kept = {
-            place: (identity(worker.name), end)
+            place: (identity(worker.name), *lapse)
             for worker in self.inside._workers._known.values()
-            for place, end in worker.lapsed.items()
+            for place, lapse in worker.lapsed.items()
         }
-        assert {worker for worker, _ in kept.values()} <= self.inside._workers._live.keys()
-        for (spec_id, key), (worker, end) in kept.items():
+        assert {worker for worker, _, _ in kept.values()} <= self.inside._workers._live.keys()
+        for (spec_id, key), (worker, end, number) in kept.items():
             spec = self.inside._specs[spec_id]
-            assert identity(spec.units._lapsed[key]) == worker
+            name, lapsed = spec.units._lapsed[key]
+            assert (identity(name), lapsed) == (worker, number)
             record = expand(spec.units.stored[key])
             past_worker, _, past_end, status, _, _ = record[7][-1]
             assert (record[1], status) == (AVAILABLE, EXPIRED)
@@ -176,7 +224,14 @@ class Machine(Operations):
         self.workers_hold_what_is_pending()
 
 
+SETTINGS = settings(max_examples=100, stateful_step_count=50, deadline=None)
+
+
 def test_the_invariants_hold() -> None:
-    run_state_machine_as_test(
-        Machine, settings=settings(max_examples=100, stateful_step_count=50, deadline=None)
-    )
+    run_state_machine_as_test(Machine, settings=SETTINGS)
+
+
+def test_they_hold_when_units_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends, "MANY", 1)
+    monkeypatch.setattr(ends, "FEW", 0)
+    run_state_machine_as_test(Machine, settings=SETTINGS)

@@ -17,9 +17,10 @@ from goordinate.coordinate.journal import WorkerRecord
 from goordinate.coordinate.locks import LockTree
 from goordinate.coordinate.records import STATUS
 from goordinate.coordinate.states import AVAILABLE, FAILED, FINISHED, PENDING
-from goordinate.memory import content
+from goordinate.memory import content, ends, store
 from goordinate.memory.namespace import MemoryNamespace
 from goordinate.memory.queues import UnitQueues
+from goordinate.memory.units import Units
 from goordinate.tests.backends import BACKENDS
 from goordinate.tests.conformance.clock import Clock
 from goordinate.tests.jobserver.rpc import job_server
@@ -41,6 +42,23 @@ def test_the_job_server_answers_as_the_model(backend: str, number: int) -> None:
     assert Machine.done["steps"] - before > 0.6 * SEQUENCES * STEPS
 
 
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("number", range(RUNS // 4))
+def test_it_does_when_leases_end_together(
+    monkeypatch: pytest.MonkeyPatch, number: int, steps: int
+) -> None:
+    end_together(monkeypatch, steps)
+    run("memory", number, STEPS)
+
+
+def end_together(patch: pytest.MonkeyPatch, steps: int) -> None:
+    """Two leases in a second are many; what is left for later is done in so many steps a call."""
+    patch.setattr(ends, "MANY", 1)
+    patch.setattr(ends, "FEW", 0)
+    patch.setattr(store, "CHORES_AT_ONCE", steps)
+    patch.setattr(store, "NOTED_AT_ONCE", 1)
+
+
 def test_the_model_has_every_rpc() -> None:
     clock = Clock()
     with BACKENDS["memory"](clock) as backend:
@@ -60,7 +78,7 @@ def lasts(patch: Patch) -> None:
     patch.setattr(
         lifecycle,
         "lapsed",
-        lambda record, now: record if record[STATUS] == PENDING else lapsed(record, now),
+        lambda record: record if record[STATUS] == PENDING else lapsed(record),
     )
 
 
@@ -151,6 +169,18 @@ def any_number(patch: Patch) -> None:
     patch.setattr(new_units, "is_number", lambda value: True)
 
 
+def not_seen_as_lapsed(patch: Patch) -> None:
+    patch.setattr(Units, "_is_on_lapsed", lambda self, key, record: False)
+
+
+def found_after_deletion(patch: Patch) -> None:
+    patch.setattr(Units, "_deleted_with", lambda self, key, record: None)
+
+
+def not_next(patch: Patch) -> None:
+    patch.setattr(UnitQueues, "_head", lambda self: self.main[AVAILABLE].head())
+
+
 #: Faults of the server.
 FAULTS: dict[str, Callable[[Patch], None]] = {
     "a unit that is handed out stays in the queue": stays_queued,
@@ -170,6 +200,24 @@ FAULTS: dict[str, Callable[[Patch], None]] = {
     "a lock excludes no other path": alone_locked,
     "a priority may be anything": any_number,
 }
+
+
+#: Faults that are only seen as long as something is left for later.
+LATE_FAULTS: dict[str, Callable[[Patch], None]] = {
+    "a unit is pending until it is noted that it is not": not_seen_as_lapsed,
+    "deleted units are found until they are dropped": found_after_deletion,
+    "a lapsed unit is not the next to run": not_next,
+}
+
+
+@pytest.mark.parametrize("fault", LATE_FAULTS)
+def test_a_fault_is_found_when_leases_end_together(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_together(monkeypatch, 0)
+    LATE_FAULTS[fault](monkeypatch)
+    with pytest.raises(AssertionError):
+        run_all()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

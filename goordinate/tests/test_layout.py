@@ -50,7 +50,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("wire", "messages", "client", "coordinate", "jobserver", "backend", "pytest"),
     ),
     "pid file": (("goordinate.pid_file",), ()),
-    "services": (("goordinate.services",), ("server", "jobserver", "gevent")),
+    "services": (("goordinate.services",), ("server", "coordinate", "jobserver", "gevent")),
     "command line": (("goordinate.command_line",), ("version", "backend", "config", "logs")),
     "daemon": (
         ("goordinate.daemon",),

@@ -34,6 +34,14 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wire": (("goordinate.cborrpc",), ("codec", "limits", "messages")),
     "server": (("goordinate.cborrpc.server",), ("codec", "limits", "messages", "wire", "gevent")),
     "client": (("goordinate.client",), ("codec", "wire")),
+    "worker": (
+        ("goordinate.worker",),
+        ("version", "codec", "wire", "client", "psutil", "setproctitle", "watchfiles"),
+    ),
+    "worker start": (
+        ("goordinate.worker.__main__",),
+        ("wire", "client", "worker", "config", "pid file"),
+    ),
     "compat": (("goordinate.compat",), ("client",)),
     "coordinate": (("goordinate.coordinate",), ("codec",)),
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),

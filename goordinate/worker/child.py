@@ -31,7 +31,7 @@ from .time_limit import GRACE, Alarm
 
 logger = logging.getLogger(__name__)
 
-# What the pipe carries. From the child: it has no work; it has some again; it ends, holding nothing.
+# What the pipe carries. From the child: it has no work; it has some; it ends, and holds nothing.
 IDLE: Final = b"idle"
 BUSY: Final = b"busy"
 BYE: Final = b"bye"
@@ -255,6 +255,8 @@ class Child:
         try:
             self._interruptible = True
             return not self._stopping and self._read_pipe()
+        except _Stopped:
+            return False
         finally:
             self._interruptible = False
 

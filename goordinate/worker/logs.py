@@ -39,7 +39,8 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record, with a traceback below it if there is one."""
-        record.unit = f" {record.spec}:{record.key!r}" if getattr(record, "spec", None) else ""
+        unit = vars(record)
+        record.unit = f" {unit['spec']}:{unit['key']!r}" if unit.get("spec") else ""
         return super().format(record)
 
     def __init__(self) -> None:

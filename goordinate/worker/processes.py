@@ -168,7 +168,7 @@ class ChildProcess:
             spec, key = held.units[held.running]
             running = (spec, key)
         reason = self._reason
-        if not self._killed:
+        if not self._killed and (code or running is not None):
             reason = _ending(self.pid, code)
         if code == _FORKSERVER_DIED:
             # It may still be there, but nobody would tell how it ends.

@@ -7,7 +7,9 @@ the pipe is for a child that has no work, and for the end.
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import logging
+import math
 import os
 import select
 import signal
@@ -87,7 +89,9 @@ class Child:
         self._running: WorkUnit | None = None
         self._unsent: list[Change] = []
         self._unsent_since = 0.0
-        self._lease_end = 0.0
+        self._taken_at = 0.0
+        # When an orphan has no lease any more; it is renewed when a third of it has passed.
+        self._orphan_end = math.inf
         self._alarm = Alarm(self._on_alarm)
 
     def run(self) -> None:
@@ -95,6 +99,10 @@ class Child:
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGIO, self._on_pipe)
+        fcntl.fcntl(self._pipe, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(self._pipe, fcntl.F_GETFL)
+        fcntl.fcntl(self._pipe, fcntl.F_SETFL, flags | os.O_ASYNC)
         faulthandler.register(signal.SIGUSR1, self._slot.stack_file, all_threads=True)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_AT_START)
         environment.set_title("goordinate worker: idle")
@@ -198,7 +206,7 @@ class Child:
         if units or self._held:
             self._held = units
             self._slot.take([self._master.holds(unit) for unit in units])
-            self._lease_end = time.monotonic() + self._config.lease
+            self._taken_at = time.monotonic()
 
     def _keep(self, units: list[WorkUnit]) -> None:
         """Of the units that are held, only these still are."""
@@ -329,16 +337,23 @@ class Child:
         """What is due while a function runs. Returns when there is something again."""
         if self._unsent and now - self._unsent_since >= HOLD_SECONDS:
             self._send_aside()
-        if now >= self._lease_end:
-            if self._is_orphan():
-                os._exit(1)  # nobody has renewed the lease
-            self._lease_end = now + self._config.lease
-        return min(self._lease_end, self._unsent_since + HOLD_SECONDS if self._unsent else now + 60)
+        if now >= self._orphan_end:
+            os._exit(1)  # nobody has renewed the lease
+        return min(
+            self._orphan_end,
+            self._unsent_since + HOLD_SECONDS if self._unsent else math.inf,
+        )
 
-    def _is_orphan(self) -> bool:
+    def _on_pipe(self, number: int, frame: FrameType | None) -> None:
+        """There is something in the pipe. While a function runs that may be its end."""
+        if self._running is None:
+            return
         while not self._orphan and select.select([self._pipe], [], [], 0)[0]:
             self._read_pipe()
-        return self._orphan
+        if self._orphan and self._orphan_end == math.inf:
+            lease, now = self._config.lease, time.monotonic()
+            self._orphan_end = max(self._taken_at + lease, now + lease / 3)
+            self._alarm.again()
 
     def _send_aside(self) -> None:
         """Report what has ended, while other units are held or running."""

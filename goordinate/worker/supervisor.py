@@ -40,7 +40,8 @@ LIFETIME: Final = 60.0
 """Seconds without a heartbeat after which the server forgets a worker."""
 
 YOUNG: Final = 1.0
-"""A child that dies within so many seconds is replaced after a wait, which doubles each time."""
+"""A child that dies within so many seconds, in its first unit or before, is replaced after a wait,
+which doubles each time."""
 
 LAST_WORDS: Final = 5.0
 """Seconds for which a worker that is to end waits for a server that does not answer."""
@@ -258,7 +259,6 @@ class Supervisor:
                 self._idle_since = now
         elif told == BUSY:
             self._idle_since = None
-            self._start_wait = 0.0
             self._looking.found(child, self._all())
         elif told == BYE:
             child.said_bye = True
@@ -274,18 +274,20 @@ class Supervisor:
             self._selector.unregister(child.pipe)
         self._selector.unregister(child.sentinel)
         del self._children[child.pid]
+        begun = child.slot.begun
         if child.quota is not None:
-            self._left += child.quota - child.slot.begun
+            self._left += child.quota - begun
         dead = child.ended()
         self._losses.add(dead, now)
         if dead.clean:
             self._free_ids.append(dead.worker_id)
+        elif dead.reason is not None:
+            logger.error("%s", dead.reason)
+        if not dead.clean and now - child.started < YOUNG and begun <= 1:
+            self._start_wait = min(30.0, max(0.5, 2 * self._start_wait))
+            self._next_start = now + self._start_wait
         else:
-            if dead.reason is not None:
-                logger.error("%s", dead.reason)
-            if now - child.started < YOUNG:
-                self._start_wait = min(30.0, max(0.5, 2 * self._start_wait))
-                self._next_start = now + self._start_wait
+            self._start_wait = 0.0
         if not self._is_going() and len(self._free_ids) > self._config.processes:
             self._losses.leave(self._free_ids.pop(0))
 
@@ -354,7 +356,7 @@ class Supervisor:
         if self._registered:
             known = [self.worker_id, *self._free_ids]
             self._contact.attempt(lambda: self._losses.unregister(self._master, *known))
-        logger.info("the worker has stopped%s", " hard" if self._cold else "")
+            logger.info("the worker has stopped%s", " hard" if self._cold else "")
 
     # Signals, and changed files.
 

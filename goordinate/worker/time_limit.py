@@ -46,6 +46,10 @@ class Alarm:
         self._end = None
         signal.setitimer(signal.ITIMER_REAL, 0)
 
+    def again(self) -> None:
+        """What else is due has changed."""
+        self._set(time.monotonic())
+
     def _set(self, now: float) -> None:
         if self._end is not None:
             due = min(self._end, self._also(now))

@@ -53,6 +53,10 @@ class Losses:
     def __bool__(self) -> bool:
         return bool(self._losses)
 
+    def unseen(self) -> bool:
+        """Whether there is one that the server was not asked about yet."""
+        return any(loss.looks == 0 for loss in self._losses)
+
     def add(self, dead: Dead, now: float) -> None:
         """A child has died."""
         if not dead.clean:

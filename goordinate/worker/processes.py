@@ -176,7 +176,8 @@ class ChildProcess:
             reason = None
         self._process.close()
         self.pipe.close()
-        clean = self.said_bye and code == 0 and not (held and held.units)
+        at_rest = (self.said_bye and code == 0) or self.state == "idle"
+        clean = at_rest and held is not None and not held.units
         self.slot.close()
         return Dead(self.worker_id, self.pid, reason, running, clean)
 

@@ -83,6 +83,8 @@ class Supervisor:
         self._idle_since: float | None = None
         self._stopping_since: float | None = None
         self._gone_since: float | None = None
+        # Whether a signal has told it to stop, and whether it stops whatever work there is.
+        self._signalled = self._stops_for_good = False
         self._cold = False
         self._status: int | None = None
         self._begun = time.monotonic()
@@ -283,11 +285,11 @@ class Supervisor:
             self._free_ids.append(dead.worker_id)
         elif dead.reason is not None:
             logger.error("%s", dead.reason)
-        if not dead.clean and now - child.started < YOUNG and begun <= 1:
+        if dead.clean or child.state == "idle" or begun > 1 or now - child.started >= YOUNG:
+            self._start_wait = 0.0
+        elif now >= self._next_start:  # several that die together count once
             self._start_wait = min(30.0, max(0.5, 2 * self._start_wait))
             self._next_start = now + self._start_wait
-        else:
-            self._start_wait = 0.0
         if not self._is_going() and len(self._free_ids) > self._config.processes:
             self._losses.leave(self._free_ids.pop(0))
 
@@ -301,16 +303,17 @@ class Supervisor:
         config = self._config
         if config.limit_seconds is not None and now >= self._begun + config.limit_seconds:
             logger.info("no more units are taken: %g s are over", config.limit_seconds)
+            self._stops_for_good = True
             self._stop()
         elif self._left <= 0 and not self._children:
             logger.info("%s units have run", config.limit_count)
+            self._stops_for_good = True
             self._stop()
-        elif self._is_idle() and not self._losses:
+        elif self._is_idle() and not self._losses.unseen():
             if self._losses.gave_back:
                 self._losses.gave_back = False
                 self._looking.hurry()
             elif config.burst:
-                logger.info("there is no more work")
                 self._stop()
             elif (
                 config.max_idle is not None
@@ -329,7 +332,7 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         """Have all end at once; their units are given back."""
-        self._cold = True
+        self._cold = self._stops_for_good = True
         self._status = STOPPED_HARD
         self._losses.hurry = True
         self._stopping_since = self._stopping_since or time.monotonic()
@@ -344,6 +347,10 @@ class Supervisor:
         if not self._is_going():
             return False
         if not self._losses or not self._registered:
+            if self._config.burst and self._losses.gave_back and not self._stops_for_good:
+                # A unit was on its way to a child that died: there is work after all.
+                self._stopping_since = self._gone_since = None
+                return False
             return True
         if self._gone_since is None:
             self._gone_since = now
@@ -366,9 +373,10 @@ class Supervisor:
             self._replace_children()
         elif number == signal.SIGUSR1:
             self._overdue.show_stacks(self._all())
-        elif number == signal.SIGABRT or self._stopping_since is not None:
+        elif number == signal.SIGABRT or self._signalled:
             self._kill_all()
         else:
+            self._signalled = self._stops_for_good = True
             logger.info("%s: no more units are taken", signal.Signals(number).name)
             self._stop()
 

@@ -147,4 +147,3 @@ def test_no_unit_is_lost_when_processes_are_killed(
     for _, data in master.iter_work_units("nothing", state=FAILED):
         assert "SIGKILL" in data["traceback"]
     assert "Traceback" not in worker.text()
-    print(worker.text())

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmark import calls, large, scheduling
+from scripts.benchmark import calls, large, scheduling, together
 from scripts.benchmark.rounds import Bench
 from scripts.benchmark.servers import Pythons, output_of
 from scripts.benchmark.table import Line, circumstances, failure, render, write
@@ -48,6 +48,7 @@ ROWS: dict[str, Callable[[Bench], list[Line]]] = {
     "pauses": large.pauses,
     "idle": large.idle,
     "many_specs": scheduling.many_specs,
+    "together": together.together,
 }
 
 

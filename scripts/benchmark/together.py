@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from goordinate.cborrpc import Client
 from scripts.benchmark.load import Load, Result
@@ -44,14 +45,13 @@ def together(bench: Bench) -> list[Line]:
         for name, call in CALLS.items():
             with bench.server("ours") as server, Client(server.address) as client:
                 add_units(server, units)
-                lines.append(_line(server, name, units, lambda: call(client)))  # noqa: B023
+                lines.append(_line(server, name, units, partial(call, client)))
         with bench.server("ours") as server, Client(server.address) as client:
             add_units(server, units)
             end = _lease(client, units)
-            wait = end - time.monotonic() - WATCHED - 1
-            time.sleep(max(0, wait))
+            _wait_until(end - WATCHED - 1)
             what = f"{units:,} leases end together"
-            lines.append(_line(server, what, 0, lambda: time.sleep(max(0, end - time.monotonic()))))
+            lines.append(_line(server, what, 0, partial(_wait_until, end)))
     return lines
 
 
@@ -62,6 +62,10 @@ def _lease(client: Client, units: int) -> float:
         options = {b"max_jobs": UNITS_A_CALL, b"lease_time": end - time.monotonic()}
         client.call("get_work", b"worker", options)
     return end
+
+
+def _wait_until(moment: float) -> None:
+    time.sleep(max(0, moment - time.monotonic()))
 
 
 def _line(server: Server, what: str, units: int, happen: Callable[[], object]) -> Line:

@@ -11,23 +11,20 @@ from goordinate.coordinate.states import ENDED
 class EndedUnits:
     """Keys by state with the moments of their ends; the oldest of a state first."""
 
-    __slots__ = ("_ends",)
+    __slots__ = ("ends",)
 
     def __init__(self) -> None:
-        self._ends: dict[int, dict[bytes, float]] = {state: {} for state in ENDED}
-
-    def add(self, key: bytes, state: int, when: float) -> None:
-        """A unit has ended, later than all others."""
-        self._ends[state][key] = when
+        #: State -> key -> when the unit ended.
+        self.ends: dict[int, dict[bytes, float]] = {state: {} for state in ENDED}
 
     def remove(self, key: bytes, state: int) -> None:
         """A unit leaves the state in which it ended."""
-        self._ends[state].pop(key, None)
+        self.ends[state].pop(key, None)
 
     def take(self, state: int) -> dict[bytes, float]:
         """All units of a state, none of which is in it now."""
-        ends = self._ends[state]
-        self._ends[state] = {}
+        ends = self.ends[state]
+        self.ends[state] = {}
         return ends
 
     def doomed(
@@ -35,7 +32,7 @@ class EndedUnits:
     ) -> list[bytes]:
         """The units beyond the latest `keep`, and those that ended before `older_than`; the
         oldest `limit` of them."""
-        ends = self._ends[state]
+        ends = self.ends[state]
         over = 0 if keep is None else max(0, len(ends) - keep)
         found = []
         for index, (key, when) in enumerate(ends.items()):

@@ -207,7 +207,7 @@ class Order:
 class UnitQueues:
     """The units of one work spec by state and order."""
 
-    __slots__ = ("_others", "counts", "main")
+    __slots__ = ("_available", "_lapsed", "_others", "counts", "main")
 
     def __init__(self) -> None:
         #: How many units each state has.
@@ -216,6 +216,8 @@ class UnitQueues:
         self.main = {state: Order() for state in UNIT_STATES}
         # State -> its other orders.
         self._others: dict[int, dict[Order, None]] = {state: {} for state in UNIT_STATES}
+        # Those of the available units, which are asked for all the time.
+        self._available, self._lapsed = self.main[AVAILABLE], self._others[AVAILABLE]
 
     def add(self, key: bytes, state: int, priority: float) -> None:
         """A unit comes into `state`."""
@@ -261,14 +263,15 @@ class UnitQueues:
         self.counts[state] = 0
         self.main[state] = Order()
         self._others[state] = {}
+        self._available, self._lapsed = self.main[AVAILABLE], self._others[AVAILABLE]
         return orders
 
     def head_priority(self) -> float | None:
         """The priority of the unit that runs next; None if no unit is available."""
-        if self._others[AVAILABLE]:
+        if self._lapsed:
             head = self._head()
             return None if head is None else -head[0]
-        order = self.main[AVAILABLE]
+        order = self._available
         if order.ranked_count and order.ranked_first():
             priority: float = -order.ranked[0][0]
             return priority
@@ -276,12 +279,12 @@ class UnitQueues:
 
     def heads(self, count: int) -> list[bytes]:
         """The units that run next, in order, at most `count` of them."""
-        if self._others[AVAILABLE]:
+        if self._lapsed:
             if count == 1:
                 head = self._head()
                 return [] if head is None else [head[1]]
             return first(self.by_priority((AVAILABLE,), b""), count)
-        return self.main[AVAILABLE].heads(count)
+        return self._available.heads(count)
 
     def _head(self) -> tuple[float, bytes] | None:
         heads = (order.head() for order in self._orders(AVAILABLE))
@@ -291,7 +294,7 @@ class UnitQueues:
         """Take the unit that runs next out of the main order of the available ones; it must be
         there."""
         self.counts[AVAILABLE] -= 1
-        order = self.main[AVAILABLE]
+        order = self._available
         return order.pop_head() if order.ranked_count else order.plain.pop_first()
 
     def by_key(self, states: Collection[int], start: bytes) -> Iterator[bytes]:

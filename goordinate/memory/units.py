@@ -279,7 +279,9 @@ class Units:
         record = record or lifecycle.lapsed(old)
         self.queues.main[AVAILABLE].add(key, priority)
         self.stored[key] = compact(record)
-        self._release(key, old)
+        worker = old[WORKER]
+        if worker is not None and old[STARTED] is not None:
+            self._workers.release(worker, (self._spec, key), old[NUMBER])
         if record[LAPSES] > old[LAPSES]:
             self._keep_lapse(key, old, lapsed_at)
         if not ends.lapsed:
@@ -317,7 +319,9 @@ class Units:
             else:
                 order.remove(key, record[PRIORITY])
         if ends is not None:
-            self._release(key, record)
+            worker = record[WORKER]
+            if worker is not None and record[STARTED] is not None:
+                self._workers.release(worker, (self._spec, key), record[NUMBER])
         elif status != AVAILABLE:
             self._ended.remove(key, status)
 
@@ -339,13 +343,7 @@ class Units:
             if number > self.highest_number:
                 self.highest_number = number
         elif status != AVAILABLE and when is not None:
-            self._ended.add(key, status, when)
-
-    def _release(self, key: bytes, record: Record) -> None:
-        """A pending or delayed unit leaves its state."""
-        worker = record[WORKER]
-        if worker is not None and record[STARTED] is not None:
-            self._workers.release(worker, (self._spec, key), record[NUMBER])
+            self._ended.ends[status][key] = when  # later than all others
 
     def _keep_lapse(self, key: bytes, before: Record, lapsed_at: float) -> None:
         """The lease on a unit has run out. Its worker may still be at work on it."""

@@ -50,11 +50,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f"log from this level up: {', '.join(LEVELS)} (default: INFO)",
     )
     add("--httpd", metavar="IP:PORT", help="refused: there is no HTTP server yet")
-    add("--snapshot-dir", metavar="DIR", help="refused: state is kept in memory only")
+    add("--snapshot-dir", metavar="DIR", help="refused: see --backend")
     add(
         "--backend",
         metavar="NAME[:ADDRESS]",
-        help=f"where state is kept: {', '.join(BACKENDS)} (default: memory)",
+        help="where state is kept: memory, or sqlite:PATH, a file (default: memory)",
+    )
+    add(
+        "--check",
+        metavar="FILE",
+        help="read a file of the sqlite backend through, say what is in it or what is wrong "
+        "with it, and exit",
     )
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser.parse_args(argv)

@@ -20,7 +20,13 @@ import gevent
 from gevent.event import Event
 
 from goordinate import __version__, command_line, logs
-from goordinate.backend import BackendError, open_backend
+from goordinate.backend import (
+    BackendError,
+    BackendUnavailable,
+    Durability,
+    check_file,
+    open_backend,
+)
 from goordinate.cborrpc.limits import Counts, Limits
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.cborrpc.server import Access, Server
@@ -30,7 +36,15 @@ from goordinate.coordinate.clock import SteadyClock
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 from goordinate.pid_file import PidFile
-from goordinate.services import Archiver, RPCService, Services, StartError, Tidier, url_host
+from goordinate.services import (
+    Archiver,
+    RPCService,
+    Services,
+    StartError,
+    Storage,
+    Tidier,
+    url_host,
+)
 
 log = logging.getLogger("goordinate.daemon")
 
@@ -55,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = command_line.parse(argv)
     try:
+        if arguments.check is not None:
+            print(check_file(arguments.check))
+            return 0
         config = command_line.read_config(arguments)
         log_handler = logs.set_up(command_line.log_levels(arguments, config))
         _log_warnings(config)
@@ -64,10 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         config.require_supported()
         Daemon(arguments, config, log_handler).run()
         leave(0)
-    except (ConfigError, BackendError, StartError) as error:
+    except (ConfigError, BackendError, BackendUnavailable, StartError) as error:
         logging.shutdown()  # what was logged before comes first
         print(logs.one_line(f"goordinated: {error}"), file=sys.stderr)
-        return 1 if isinstance(error, StartError) else 2
+        return 1 if isinstance(error, (BackendUnavailable, StartError)) else 2
 
 
 def leave(status: int) -> NoReturn:
@@ -123,7 +140,8 @@ class Daemon:
     def __init__(
         self, arguments: argparse.Namespace, config: Config, log_handler: logs.LineHandler
     ) -> None:
-        """Put the parts together; nothing listens yet. Raises BackendError."""
+        """Put the parts together; nothing listens yet. Raises BackendError, BackendUnavailable."""
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         self._arguments = arguments
         self._config = config
         self._levels = command_line.log_levels(arguments, config)
@@ -131,7 +149,15 @@ class Daemon:
         self._open_files: int | None = None
         self._pid_file = PidFile(arguments.pid) if arguments.pid else None
         self._limits = Limits()
-        self._backend = open_backend(config.backend, SteadyClock())
+        self._backend = open_backend(
+            config.backend,
+            SteadyClock(),
+            Durability(
+                config.job_queue.sync,
+                config.job_queue.sync_interval,
+                config.job_queue.restart_grace,
+            ),
+        )
         self._job_server = JobServer(
             self._backend.namespace(""),
             configuration=lambda: self._config.wire,
@@ -155,7 +181,12 @@ class Daemon:
         )
         # The last to start, and the first to stop, is what others can reach.
         self._services = Services(
-            [Tidier(self._backend), Archiver(self._job_server), RPCService(self._server)]
+            [
+                Storage(self._backend),
+                Tidier(self._backend),
+                Archiver(self._job_server),
+                RPCService(self._server),
+            ]
         )
 
     def _apply_limits(self) -> None:
@@ -172,7 +203,6 @@ class Daemon:
         gevent.get_hub().print_exception = logs.unexpected
         self._open_files = raise_file_limit()
         self._apply_limits()
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
         gevent.signal_handler(signal.SIGTERM, self._on_stop_signal, "SIGTERM")
         gevent.signal_handler(signal.SIGINT, self._on_stop_signal, "SIGINT")
         self._services.start()

@@ -35,10 +35,11 @@ LEVELS: Mapping[str, int] = {
 }
 """The log levels by name."""
 
-_KEEPS_STATE = "this daemon keeps its state in memory only"
+_NO_LOG = "this daemon keeps its state in a database: set coordinate.job_queue.sqlite_path"
 _SERVES_HTTP = "this daemon does not serve HTTP"
 _LOADS_MODULES = "this daemon loads no modules"
 _NO_SNAPSHOTS = "this daemon writes no snapshots"
+_NO_SQLITE = "this daemon has no SQLite backend"
 _NO_POSTGRES = "this daemon has no PostgreSQL backend"
 _NO_JOBLOG = "this daemon writes no log of single jobs"
 
@@ -126,6 +127,8 @@ _AMOUNT = Kind("a number of 0 or more, or null", _is_amount)
 _OPTIONAL_TEXT = Kind("a string or null", _TEXT.accepts)
 _POSITIVE = Kind("a number above 0", lambda value: _is_amount(value) and value > 0)
 _SIZE = Kind("a number of bytes, 1024 or more", lambda value: _is_integer(value) and value >= 1024)
+_SECONDS = Kind("a number of seconds, 0 or more", _is_amount)
+_SYNC = Kind("full or interval", lambda value: value in ("full", "interval"))
 _BUDGET = Kind("a number of bytes, 0 or more", _COUNT.accepts)
 _MOST = Kind("an integer of 1 or more", lambda value: _is_integer(value) and value >= 1)
 _OPTIONAL_MOST = Kind("an integer of 1 or more, or null", _MOST.accepts)
@@ -216,29 +219,36 @@ class JobQueueConfig:
     Of a work spec's finished units, `limit_completed_count` are kept, and none for longer than
     `limit_completed_age` seconds; None is no limit. The past attempts of a unit keep at most
     `attempt_data` bytes that are not the unit's own.
+
+    `sqlite_path` is the file that keeps the state. With the `sync` "full" an answer waits until all
+    that it tells of is on disk; with "interval", a commit is made every `sync_interval` seconds.
+    After a start a lease has at least `restart_grace` seconds.
     """
 
     limit_completed_count: int | None = field(default=None, metadata=_takes(_COUNT, reloads=True))
     limit_completed_age: float | None = field(default=None, metadata=_takes(_AMOUNT, reloads=True))
     attempt_data: int = field(default=4096, metadata=_takes(_BUDGET, reloads=True))
     snapshot_period_seconds: float | None = field(
-        default=None, metadata=_takes(_AMOUNT, lacks=_KEEPS_STATE)
+        default=None, metadata=_takes(_AMOUNT, lacks=_NO_LOG)
     )
     snapshot_path_format: str | None = field(
-        default=None, metadata=_takes(_OPTIONAL_TEXT, option="--snapshot-dir", lacks=_KEEPS_STATE)
+        default=None, metadata=_takes(_OPTIONAL_TEXT, option="--snapshot-dir", lacks=_NO_LOG)
     )
     delete_snapshots_beyond: int | None = field(
         default=None, metadata=_takes(_COUNT, unused=_NO_SNAPSHOTS)
     )
     log_path_format: str | None = field(
-        default=None, metadata=_takes(_OPTIONAL_TEXT, lacks=_KEEPS_STATE)
+        default=None, metadata=_takes(_OPTIONAL_TEXT, lacks=_NO_LOG)
     )
-    do_recover: bool = field(default=False, metadata=_takes(_BOOLEAN, lacks=_KEEPS_STATE))
+    do_recover: bool = field(default=False, metadata=_takes(_BOOLEAN, lacks=_NO_LOG))
     sqlite_path: str | None = field(
-        default=None, metadata=_takes(_OPTIONAL_TEXT, lacks=_KEEPS_STATE, backend="sqlite")
+        default=None, metadata=_takes(_OPTIONAL_TEXT, lacks=_NO_SQLITE, backend="sqlite")
     )
+    sync: str = field(default="full", metadata=_takes(_SYNC))
+    sync_interval: float = field(default=0.05, metadata=_takes(_POSITIVE))
+    restart_grace: float = field(default=30, metadata=_takes(_SECONDS))
     postgres_connect: str | None = field(
-        default=None, metadata=_takes(_OPTIONAL_TEXT, lacks=_KEEPS_STATE, backend="postgres")
+        default=None, metadata=_takes(_OPTIONAL_TEXT, lacks=_NO_POSTGRES, backend="postgres")
     )
     postgres_schema: str = field(default="public", metadata=_takes(_TEXT, unused=_NO_POSTGRES))
     joblog: bool = field(default=False, metadata=_takes(_BOOLEAN, unused=_NO_JOBLOG))

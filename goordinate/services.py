@@ -30,6 +30,10 @@ TIDY_TIME = 0.002
 """Seconds that are spent on it before others have their turn, and that these then have."""
 
 
+LAST_COMMIT = 1.0
+"""Seconds that the last commit gets, at least, whatever time is left for the stop."""
+
+
 class StartError(Exception):
     """The machine does not let the daemon start; the text is one line."""
 
@@ -79,6 +83,30 @@ class Services:
         return {
             name: count for service in self._services for name, count in service.counts().items()
         }
+
+
+class Storage:
+    """What keeps the state. It is open before the start, and closed by the stop."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def start(self) -> None:
+        """Nothing is left to do."""
+
+    def stop(self, timeout: float) -> None:
+        """Make safe all that was done."""
+        with gevent.Timeout(max(timeout, LAST_COMMIT)) as too_long:
+            try:
+                self._backend.close()
+            except gevent.Timeout as late:
+                if late is not too_long:
+                    raise
+                log.error("not all that was done is on disk; calls that did it got no answers")
+
+    def counts(self) -> Mapping[str, int]:
+        """What the backend counts."""
+        return self._backend.health().counts
 
 
 class RPCService:

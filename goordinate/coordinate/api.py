@@ -447,6 +447,15 @@ class Namespace(ABC):
         """Free all paths that begin with `prefix`, whoever holds them, and say how many."""
 
 
+class Health(NamedTuple):
+    """How it goes with what keeps the state."""
+
+    #: Why no call is answered for now; None: calls are answered.
+    error: str | None
+    #: What happened how often, for `server_stats`.
+    counts: Mapping[str, int]
+
+
 class Backend(ABC):
     """Where namespaces are kept."""
 
@@ -480,3 +489,12 @@ class Backend(ABC):
     @abstractmethod
     def settle(self) -> None:
         """Return when all that was done so far is safe. It may switch greenlets."""
+
+    @abstractmethod
+    def health(self) -> Health:
+        """How it goes with what keeps the state."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Make safe all that was done, and give back what is open. May switch greenlets. Nothing
+        is called afterwards."""

@@ -39,6 +39,12 @@ class MemoryBackend(api.Backend):
         """A namespace has been destroyed."""
         del self._namespaces[name]
 
+    def keep(self, journal: Journal) -> None:
+        """Tell the changes from now on to `journal`."""
+        self._journal = journal
+        for namespace in self._namespaces.values():
+            namespace.keep(journal)
+
     def summarize(self) -> list[api.Summary]:
         return [summary for namespace in self.namespaces() for summary in namespace.summarize()]
 
@@ -59,3 +65,9 @@ class MemoryBackend(api.Backend):
 
     def settle(self) -> None:
         self._journal.settle()
+
+    def health(self) -> api.Health:
+        return api.Health(None, {})
+
+    def close(self) -> None:
+        """Nothing is open."""

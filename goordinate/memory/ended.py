@@ -17,6 +17,11 @@ class EndedUnits:
         #: State -> key -> when the unit ended.
         self.ends: dict[int, dict[bytes, float]] = {state: {} for state in ENDED}
 
+    def sort(self) -> None:
+        """Put those in order that have come in another one."""
+        for state, ends in self._ends.items():
+            self._ends[state] = dict(sorted(ends.items(), key=lambda end: end[1]))
+
     def remove(self, key: bytes, state: int) -> None:
         """A unit leaves the state in which it ended."""
         self.ends[state].pop(key, None)

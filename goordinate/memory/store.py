@@ -44,7 +44,7 @@ from goordinate.coordinate.states import AVAILABLE, DELAYED, PENDING
 from goordinate.memory.chores import Chores
 from goordinate.memory.deadlines import Deadlines
 from goordinate.memory.spec import Spec
-from goordinate.memory.workers import Workers
+from goordinate.memory.workers import Attempt, Place, Workers
 
 #: Leases and delays that end one by one at the beginning of an operation; more wait for the next.
 ENDED_AT_ONCE = 2000
@@ -140,6 +140,36 @@ class Store(api.Namespace):
                 self._scheduler.change(spec)
                 return
         self._scheduler.plan(self._specs.values())
+
+    # --- what a journal needs --------------------------------------------------------------------
+
+    def keep(self, journal: Journal) -> None:
+        """Tell the changes from now on to `journal`."""
+        self._journal = journal
+
+    def recall_number(self, number: int) -> None:
+        """The highest number of an attempt in a spec that is gone."""
+        self._last_number = number
+
+    def recall_spec(self, spec: bytes, number: int) -> None:
+        """All units of a spec are there; `number`: the highest of an attempt on a unit of it."""
+        units = self._specs[spec].units
+        units.last_number = units.highest_number = number
+        units.recall_ends()
+
+    def knows_worker(self, name: Name) -> bool:
+        """Whether a worker is remembered, alive or not."""
+        return self._workers.find(name) is not None
+
+    def recall_attempts(self, worker: Name, attempts: Iterable[Attempt]) -> None:
+        """Past attempts of a worker, the oldest first."""
+        self._workers.recall(worker, attempts)
+
+    def recall_lapse(self, worker: Name, place: Place, end: float, number: int) -> None:
+        """The worker's lease on a unit ran out at `end`, in the attempt of this number, and nobody
+        has had the unit since."""
+        spec, key = place
+        self._specs[spec].units.recall_lapse(key, worker, end, number)
 
     # --- time ----------------------------------------------------------------------------------
 

@@ -353,6 +353,15 @@ class Units:
         if self._workers.lapse(worker, (self._spec, key), end, number, lapsed_at):
             self._lapsed[key] = (worker, number)
 
+    def recall_lapse(self, key: bytes, worker: Name, end: float, number: int) -> None:
+        """The worker's lease on a unit ran out at `end`, in the attempt of this number."""
+        if self._workers.lapse(worker, (self._spec, key), end, number, math.inf):
+            self._lapsed[key] = (worker, number)
+
+    def recall_ends(self) -> None:
+        """Put the units that have ended in the order of their ends."""
+        self._ended.sort()
+
     def _forget_lapse(self, key: bytes) -> None:
         worker, number = self._lapsed.pop(key)
         self._workers.forget_lapse(worker, (self._spec, key), number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from sortedcontainers import SortedDict
@@ -32,6 +33,9 @@ _SHORT = WORKER_ATTEMPTS_BYTES // WORKER_ATTEMPTS_KEPT
 #: A unit: the identity of its spec, and its key.
 Place = tuple[bytes, bytes]
 
+#: An attempt: spec, key, number.
+Attempt = tuple[bytes, bytes, int]
+
 
 class Worker:
     """What is known of a worker. One that only asked for work, and never said that it lives, has
@@ -54,8 +58,8 @@ class Worker:
         #: number of the attempt. Only those of an active worker: the others have no parent that
         #: could ask for them. Some may be gone, as above.
         self.lapsed: dict[Place, tuple[float, int]] = {}
-        #: Its past attempts, in the order of their ends: spec, key, number.
-        self.history: deque[tuple[bytes, bytes, int]] = deque(maxlen=WORKER_ATTEMPTS_KEPT)
+        #: Its past attempts, in the order of their ends.
+        self.history: deque[Attempt] = deque(maxlen=WORKER_ATTEMPTS_KEPT)
 
 
 class Workers:
@@ -202,7 +206,7 @@ def _size(value: object) -> int:
     return size
 
 
-def _shorten(history: deque[tuple[bytes, bytes, int]]) -> None:
+def _shorten(history: deque[Attempt]) -> None:
     """Forget the oldest attempts, so that the names in the others take no more than they may."""
     size, kept = 0, 0
     for spec, key, _ in reversed(history):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from goordinate.coordinate.api import Backend
-from goordinate.tests.backends import BACKENDS
+from goordinate.tests.backends import BACKENDS, EXCEPTIONS
 from goordinate.tests.conformance.clock import Clock
 
 
@@ -22,3 +22,14 @@ def backend(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Backend]:
     """An empty backend; the test runs once on each there is."""
     with BACKENDS[request.param](clock) as backend:
         yield backend
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the tests that are no tests of a backend."""
+    items[:] = [item for item in items if not _is_exception(item)]
+
+
+def _is_exception(item: pytest.Item) -> bool:
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return False
+    return (item.callspec.params.get("backend"), item.originalname) in EXCEPTIONS

@@ -46,7 +46,8 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "coordinate": (("goordinate.coordinate",), ("codec",)),
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
     "jobserver": (("goordinate.jobserver",), ("codec", "limits", "messages", "coordinate")),
-    "backend": (("goordinate.backend",), ("coordinate", "memory")),
+    "sqlite": (("goordinate.sqlite",), ("codec", "coordinate", "memory", "gevent")),
+    "backend": (("goordinate.backend",), ("coordinate", "memory", "sqlite")),
     "config": (
         ("goordinate.config", "goordinate.sections", "goordinate.yaml_file"),
         ("limits", "yaml"),

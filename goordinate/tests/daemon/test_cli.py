@@ -23,9 +23,12 @@ coordinate:
     log_path_format: null
     postgres_connect: null
     postgres_schema: public
+    restart_grace: 30
     snapshot_path_format: null
     snapshot_period_seconds: null
     sqlite_path: null
+    sync: full
+    sync_interval: 0.05
   server:
     allow: []
     answer_timeout: 60
@@ -81,18 +84,24 @@ REFUSALS = [
         None,
         "--snapshot-dir d",
         2,
-        "command line: --snapshot-dir: this daemon keeps its state in memory only",
+        "command line: --snapshot-dir: this daemon keeps its state in a database: set "
+        "coordinate.job_queue.sqlite_path",
     ),
     (
-        "coordinate: {job_queue: {sqlite_path: q, do_recover: true}}",
+        "coordinate: {job_queue: {postgres_connect: q, do_recover: true}}",
         "-c site.yaml",
         2,
-        "site.yaml: coordinate.job_queue.do_recover: this daemon keeps its state in memory only;"
-        " site.yaml: coordinate.job_queue.sqlite_path: this daemon keeps its state in memory only",
+        "site.yaml: coordinate.job_queue.do_recover: this daemon keeps its state in a database: "
+        "set coordinate.job_queue.sqlite_path;"
+        " site.yaml: coordinate.job_queue.postgres_connect: this daemon has no PostgreSQL backend",
     ),
-    (None, "--backend nosuch", 2, "unknown backend 'nosuch': there are memory"),
-    (None, "--backend nosuch:x", 2, "unknown backend 'nosuch': there are memory"),
+    (None, "--backend nosuch", 2, "unknown backend 'nosuch': there are memory, sqlite"),
+    (None, "--backend nosuch:x", 2, "unknown backend 'nosuch': there are memory, sqlite"),
     (None, "--backend memory:x", 2, "backend memory: takes no address, got 'x'"),
+    (None, "--backend sqlite:", 2, "backend sqlite: the path of the file is missing: sqlite:PATH"),
+    (None, "--backend sqlite:.", 1, ".: Is a directory"),
+    (None, "--backend sqlite:no/q", 1, "no/q: No such file or directory"),
+    (None, "--check no.db", 1, "no.db: No such file or directory"),
     (None, "-p 0 --pid .", 1, "pid file .: Is a directory"),
     (None, "-p 0 --pid no/pid", 1, "pid file no/pid: No such file or directory"),
     (None, "-p 7 --host a..b", 1, "cannot listen on a..b:7: "),

@@ -221,7 +221,7 @@ def test_a_good_value_is_taken(block: str, section: str, key: str, value: object
     config.require_supported()
 
 
-STATE = "this daemon keeps its state in memory only"
+STATE = "this daemon keeps its state in a database: set coordinate.job_queue.sqlite_path"
 
 LACKING = [
     ("server", "httpd", "':5933'", "this daemon does not serve HTTP"),
@@ -230,8 +230,8 @@ LACKING = [
     ("job_queue", "snapshot_path_format", "'/s/{timestamp}'", STATE),
     ("job_queue", "log_path_format", "'/l/{timestamp}'", STATE),
     ("job_queue", "do_recover", "true", STATE),
-    ("job_queue", "sqlite_path", "/q.sqlite", STATE),
-    ("job_queue", "postgres_connect", "host=db", STATE),
+    ("job_queue", "sqlite_path", "/q.sqlite", "this daemon has no SQLite backend"),
+    ("job_queue", "postgres_connect", "host=db", "this daemon has no PostgreSQL backend"),
 ]
 
 

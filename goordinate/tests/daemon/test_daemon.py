@@ -88,6 +88,9 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
                 b"log_path_format": None,
                 b"do_recover": False,
                 b"sqlite_path": None,
+                b"sync": b"full",
+                b"sync_interval": 0.05,
+                b"restart_grace": 30,
                 b"postgres_connect": None,
                 b"postgres_schema": b"public",
                 b"joblog": False,
@@ -185,7 +188,7 @@ def test_sighup_applies_new_limits(start_daemon: StartDaemon, tmp_path: Path) ->
         assert count_done(client) == 3
 
         site.write_text(
-            "coordinate: {job_queue: {limit_completed_count: 1, x: y}, server: {host: h}}\nnew: 1"
+            "coordinate: {job_queue: {limit_completed_count: 1, job: y}, server: {host: h}}\nnew: 1"
         )
         running.send(signal.SIGHUP)
         running.wait_for_log("INFO goordinate.daemon: SIGHUP: configuration read again\n")
@@ -198,8 +201,8 @@ def test_sighup_applies_new_limits(start_daemon: StartDaemon, tmp_path: Path) ->
     warnings = re.findall(r"WARNING goordinate\.daemon: site\.yaml: (\S+): (.*)", running.log())
     assert warnings == [
         (
-            "coordinate.job_queue.x",
-            "unknown key, the nearest known one is coordinate.job_queue.sqlite_path",
+            "coordinate.job_queue.job",
+            "unknown key, the nearest known one is coordinate.job_queue.joblog",
         ),
         (
             "coordinate.server.host",
@@ -217,8 +220,8 @@ def test_sighup_applies_new_limits(start_daemon: StartDaemon, tmp_path: Path) ->
             "site.yaml: coordinate.job_queue.limit_completed_count: expected ",
         ),
         (
-            "coordinate: {job_queue: {sqlite_path: q}}",
-            "site.yaml: coordinate.job_queue.sqlite_path: this daemon keeps its state in memory",
+            "coordinate: {job_queue: {do_recover: true}}",
+            "site.yaml: coordinate.job_queue.do_recover: this daemon keeps its state in a database",
         ),
         (None, "site.yaml: No such file or directory"),
     ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from goordinate.coordinate.control import SpecRecord
 from goordinate.coordinate.journal import (
@@ -24,8 +25,9 @@ from goordinate.coordinate.names import identity
 from goordinate.coordinate.records import STATUS, Stored, expand
 from goordinate.sqlite.schema import ANY_STATE
 
-#: Rows of workers that are gone which a namespace has before it looks for forgotten ones.
-GONE_WORKERS = 1000
+#: How many workers that are gone are looked at when one more is: their rows go when they are
+#: forgotten.
+LOOKED_AT = 3
 
 IsKnown = Callable[[str, bytes], bool]
 
@@ -167,17 +169,13 @@ class Notes:
         if record.active:
             return
         home.gone[key] = None
-        if len(home.gone) > GONE_WORKERS:
-            self._look_at_oldest(home)
-
-    def _look_at_oldest(self, home: NamespaceEntry) -> None:
-        """Delete the row of the worker that is gone longest, if it is forgotten."""
-        oldest = next(iter(home.gone))
-        del home.gone[oldest]
-        if self.is_known(home.name, oldest):
-            home.gone[oldest] = None
-        else:
-            self.batch.workers[home.id, oldest] = None
+        for oldest in list(islice(home.gone, LOOKED_AT)):
+            # The one that is longest gone is the next to be forgotten, unless it holds units.
+            del home.gone[oldest]
+            if self.is_known(home.name, oldest):
+                home.gone[oldest] = None
+            else:
+                self.batch.workers[home.id, oldest] = None
 
     def forget(self, namespace: str) -> None:
         """A namespace is destroyed; its specs have gone before."""

@@ -20,6 +20,9 @@ SLICE: Final = 1000
 #: Rows of dead units that are looked at in one transaction.
 SWEPT_AT_ONCE: Final = 1000
 
+#: Graves that are swept in one transaction, if there are few rows in each but the last.
+SWEPT_TOGETHER: Final = 50
+
 #: Pages that are given back to the file system in one transaction.
 VACUUMED_AT_ONCE: Final = 200
 
@@ -133,9 +136,12 @@ class Upkeep:
     def step(self) -> None:
         """Do a little, in the transaction that is open."""
         if self._graves:
-            self._sweep()
+            for _ in range(SWEPT_TOGETHER):
+                if not self._graves or not self._sweep():
+                    break
         elif self._vacuuming:
             self._connection.execute(f"PRAGMA incremental_vacuum({VACUUMED_AT_ONCE})").fetchall()
+        self.look()
 
     def look(self) -> None:
         """See whether a third of the file is free."""
@@ -143,7 +149,8 @@ class Upkeep:
         ((pages,),) = self._connection.execute("PRAGMA page_count")
         self._vacuuming = free > FREE_PAGES and 3 * free > pages
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> bool:
+        """Delete dead rows of the first grave; whether they were few, and all that were left."""
         (spec, state), before = next(iter(self._graves.items()))
         run = self._connection.execute
         found = run(schema.KEY_AFTER, (spec, self._swept, SWEPT_AT_ONCE)).fetchone()
@@ -156,3 +163,4 @@ class Upkeep:
         else:
             run(schema.DELETE_DEAD, (before, state, spec, self._swept, end))
             self._swept = end
+        return end is None

@@ -57,6 +57,7 @@ when it leaves."""
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("sqlite-reopened", "test_doing_units_again_costs_no_memory"): "each opening costs memory",
+    ("sqlite-reopened", "test_filled_and_cleared"): "each opening costs memory",
     ("sqlite-reopened", "test_a_namespace_is_made_when_asked_for"): "an empty one leaves no trace",
     **{
         ("sqlite-reopened", name): "an opening reads the clock"

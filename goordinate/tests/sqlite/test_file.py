@@ -15,6 +15,7 @@ import pytest
 from goordinate.cborrpc.encode import dumps
 from goordinate.coordinate.clock import SteadyClock
 from goordinate.coordinate.names import encoded
+from goordinate.coordinate.new_units import NewWorkUnit
 from goordinate.sqlite import FileError, Options, SqliteBackend, check, schema
 
 FAST = Options(synchronous="OFF")
@@ -33,7 +34,8 @@ def add(backend: SqliteBackend, count: int, start: int = 0, size: int = 20) -> N
     namespace.set_work_spec(dumps({b"name": b"s"}))
     keys = [b"%08d" % n for n in range(start, start + count)]
     namespace.add_work_units(
-        b"s", [(key, encoded(key) + dumps({b"d": b"x" * size}), None, 0.0) for key in keys]
+        b"s",
+        [NewWorkUnit(key, encoded(key) + dumps({b"d": b"x" * size}), None, 0.0) for key in keys],
     )
 
 

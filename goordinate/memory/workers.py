@@ -152,6 +152,18 @@ class Workers:
         if not worker.held and key not in self._live:
             self._remember(key, worker)
 
+    def recall(self, name: Name, attempts: Iterable[Attempt]) -> None:
+        """The worker had these attempts, the oldest first."""
+        key = identity(name)
+        worker = self._known.get(key)
+        if worker is None:
+            worker = self._known[key] = Worker(name)
+        worker.history.extend(attempts)
+        _shorten(worker.history)
+        self._inactive_size -= self._inactive.pop(key, 0)
+        if not worker.held and key not in self._live:
+            self._remember(key, worker)
+
     def drop(self, name: Name, place: Place, number: int) -> None:
         """A unit is gone on which the worker's attempt had this number."""
         key = identity(name)

@@ -25,7 +25,7 @@ class _Namespace:
         self._gone = False
 
     def __getattr__(self, call: str) -> Callable[..., Any]:
-        if call not in api.Namespace.__abstractmethods__:
+        if not callable(getattr(api.Namespace, call, None)):
             raise AttributeError(call)
 
         def run(*arguments: Any, **options: Any) -> Any:

@@ -19,8 +19,8 @@ class EndedUnits:
 
     def sort(self) -> None:
         """Put those in order that have come in another one."""
-        for state, ends in self._ends.items():
-            self._ends[state] = dict(sorted(ends.items(), key=lambda end: end[1]))
+        for state, ends in self.ends.items():
+            self.ends[state] = dict(sorted(ends.items(), key=lambda end: end[1]))
 
     def remove(self, key: bytes, state: int) -> None:
         """A unit leaves the state in which it ended."""

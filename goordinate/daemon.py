@@ -196,6 +196,7 @@ class Daemon:
         self._server.restrict(Access(server.allow, server.deny))
         self._job_server.limit_completed_count = job_queue.limit_completed_count
         self._job_server.limit_completed_age = job_queue.limit_completed_age
+        self._job_server.hold_get_work = server.hold_get_work
         self._backend.bound_attempt_data(job_queue.attempt_data)
 
     def run(self) -> None:

@@ -126,6 +126,7 @@ _COUNT = Kind("an integer of 0 or more, or null", lambda value: _is_integer(valu
 _AMOUNT = Kind("a number of 0 or more, or null", _is_amount)
 _OPTIONAL_TEXT = Kind("a string or null", _TEXT.accepts)
 _POSITIVE = Kind("a number above 0", lambda value: _is_amount(value) and value > 0)
+_HOLD = Kind("a number from 0 to 60", lambda value: _is_amount(value) and value <= 60)
 _SIZE = Kind("a number of bytes, 1024 or more", lambda value: _is_integer(value) and value >= 1024)
 _SECONDS = Kind("a number of seconds, 0 or more", _is_amount)
 _SYNC = Kind("full or interval", lambda value: value in ("full", "interval"))
@@ -181,7 +182,8 @@ class ServerConfig:
     """The keys of `coordinate.server`; the host "" is every IPv4 interface, port 0 a free port.
 
     `max_..` and `.._timeout` are those of `Limits`; without `max_connections`, it is what the limit
-    of open files allows. `stop_timeout`: seconds from a stop signal to the end. `tags`: "known" if
+    of open files allows. `stop_timeout`: seconds from a stop signal to the end. `hold_get_work`:
+    seconds for which a get_work without the option `wait` waits for work. `tags`: "known" if
     only what all clients can read is stored, "any" if they all know all tags. `allow`, `deny`: the
     networks from which one may connect (none: from anywhere), and may not.
     """
@@ -207,6 +209,7 @@ class ServerConfig:
     )
     max_buffered: int = field(default=_LIMITS.max_buffered, metadata=_takes(_SIZE, reloads=True))
     stop_timeout: float = field(default=10, metadata=_takes(_POSITIVE, reloads=True))
+    hold_get_work: float = field(default=0, metadata=_takes(_HOLD, reloads=True))
     tags: str = field(default="known", metadata=_takes(_TAGS, reloads=True))
     allow: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))
     deny: list[str] = field(default_factory=list, metadata=_takes(_NETWORKS, reloads=True))

@@ -19,7 +19,7 @@ from .encode import dumps
 from .errors import DecodeError, InvalidRequest, NestedTooDeep, RPCError
 from .heads import ARRAY, NULL, too_deep
 from .limits import Counts, Limits
-from .requests import Method, Refusal, RequestReader, id_of
+from .requests import Method, Refusal, RequestReader, Wait, id_of
 from .tags import Encoded
 
 log = logging.getLogger(__name__)
@@ -31,21 +31,38 @@ UNREAD: Final = "unread"
 """The name under which a message or request is observed that names no method."""
 
 
-Pause = Callable[[], None]
+Pause = Callable[[Wait | None], None]
+"""Is called between two slices of a call, with what it waits for.  It may switch greenlets."""
 
 
-def _go_on() -> None:
-    """Do not pause."""
+def _go_on(wait: Wait | None) -> None:
+    """Do not pause.  Nothing happens meanwhile, so no call may wait."""
+    if wait is not None:
+        wait.over = True
 
 
-def _in_slices(slices: Generator[None, None, object], pause: Pause) -> object:
-    """The result of a call that is made in slices."""
-    while True:
-        try:
-            next(slices)
-        except StopIteration as end:
-            return end.value
-        pause()
+def _in_slices(
+    slices: Generator[Wait | None, None, object], pause: Pause
+) -> tuple[object, Exception | None, float]:
+    """A call that is made in slices: its result, the exception that it raised, and the seconds for
+    which it waited.  Raises what `pause` raises."""
+    waited = 0.0
+    try:
+        while True:
+            try:
+                wait = next(slices)
+            except StopIteration as end:
+                return end.value, None, waited
+            except Exception as fault:
+                return None, fault, waited
+            if wait is None:
+                pause(None)
+            else:
+                began = perf_counter()
+                pause(wait)
+                waited += perf_counter() - began
+    finally:
+        slices.close()
 
 
 class Dispatcher:
@@ -55,8 +72,8 @@ class Dispatcher:
     raise, besides RPCError, to answer its call with an error that has the exception's text.  Any
     other exception is logged, and the error answer has only its type.  limits: shared with the
     server; see `Limits`.  counts: counts the faults.  observe: is told of each call, from its bytes
-    to those of its answer.  Calls that name no method, and messages that cannot be read, have the
-    name `UNREAD`.  None: calls are not timed.
+    to those of its answer, without the time for which it waited.  Calls that name no method, and
+    messages that cannot be read, have the name `UNREAD`.  None: calls are not timed.
     """
 
     def __init__(
@@ -85,8 +102,7 @@ class Dispatcher:
         """The answer to a message, without its frame.  A batch is answered from start to end.
 
         If the message has a fault, the answer says what it is.  peer: who sent the message, for
-        the log.  pause: is called between two slices of a call (see `Method`); it may switch
-        greenlets.
+        the log.  pause: see `Pause`.  Without it no call waits.
         """
         if self.is_batch(message):
             return b"".join(self.batch(message, peer, pause))
@@ -176,7 +192,7 @@ class Dispatcher:
         """The answer to the request from `pos` to `end`.  Each call is observed here."""
         observe = self._observe
         started = 0.0 if observe is None else perf_counter()
-        name, ok = UNREAD, False
+        name, ok, waited = UNREAD, False, 0.0
         try:
             request = self._read_usual(buf, pos, end, depth)
             if request is None:
@@ -189,8 +205,14 @@ class Dispatcher:
             name = method.name
             try:
                 result = method.call(*arguments)
-                if type(result) is GeneratorType:
-                    result = _in_slices(result, pause)
+            except Exception as fault:
+                return self._failure(request_id, name, fault, peer)
+            if type(result) is GeneratorType:
+                # Outside of the try: what `pause` raises is no failure of the call.
+                result, failed, waited = _in_slices(result, pause)
+                if failed is not None:
+                    return self._failure(request_id, name, failed, peer)
+            try:
                 encoded = result if type(result) is Encoded else dumps(result)
             except Exception as fault:
                 return self._failure(request_id, name, fault, peer)
@@ -200,7 +222,7 @@ class Dispatcher:
             return self._refusal(id_of(buf, pos), fault, peer)
         finally:
             if observe is not None:
-                observe(name, perf_counter() - started, ok)
+                observe(name, perf_counter() - started - waited, ok)
 
     def _failure(self, request_id: bytes, name: str, fault: Exception, peer: object) -> bytes:
         """The answer to a call of the method of this name that has failed."""

@@ -12,6 +12,7 @@ accepts every form, and has the errors.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -48,8 +49,8 @@ class Method:
     """A row of the table: a name, a function, and the parameters that the function takes.
 
     `call` returns a value that can be encoded, or Encoded, which goes out as it is.  A call that
-    may take long returns a generator: it yields between two slices, so that others have their
-    turn, and returns the value at its end.
+    may take long returns a generator: it yields None between two slices, so that others have their
+    turn, or a `Wait`, and returns the value at its end.
     """
 
     name: str
@@ -62,6 +63,31 @@ class Method:
             p.name if p.default is REQUIRED else f"{p.name}={p.default!r}" for p in self.parameters
         )
         return f"{self.name}() takes ({', '.join(parameters)})"
+
+
+class Wait:
+    """A step of a call that waits until `wake` is called, but not beyond a moment.
+
+    The same object may be yielded again.  Who serves the connection sets `notify` while it waits.
+    """
+
+    __slots__ = ("notify", "over", "until", "woken")
+
+    def __init__(self) -> None:
+        #: The moment until which the call waits, on the clock of `time.monotonic`.
+        self.until = -math.inf
+        #: Whether the call must end: its client is gone, or the server stops.
+        self.over = False
+        #: Whether `wake` was called since the last wait.
+        self.woken = False
+        #: Is called by `wake`.
+        self.notify: Callable[[], None] | None = None
+
+    def wake(self) -> None:
+        """Let the call go on soon.  It does not go on within this function."""
+        self.woken = True
+        if self.notify is not None:
+            self.notify()
 
 
 def encode_request(request_id: int, method: str, params: Sequence[object]) -> bytes:

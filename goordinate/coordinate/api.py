@@ -21,7 +21,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from goordinate.coordinate.control import Control
@@ -141,6 +141,11 @@ class Handout(NamedTuple):
     work_spec: Name
     #: The key, the entry and the attempt's number of each.
     units: list[tuple[bytes, bytes, int]]
+
+
+Watcher = Callable[[bytes, bytes, bool], None]
+"""Is told that a work spec has changed: the identity of its name, its runtime, whether it offers
+units now. Only takes note; of the API it may call `Namespace.next_change`."""
 
 
 class WorkerState(NamedTuple):
@@ -354,6 +359,17 @@ class Namespace(ABC):
         `scheduler`. Beyond the first unit, no more are handed out than `room` bytes hold; a unit
         takes its entry and the name of its work spec (None: any number). None: there is no unit to
         be had.
+        """
+
+    @abstractmethod
+    def watch(self, watcher: Watcher | None) -> None:
+        """Tell `watcher` from now on of each work spec that may have come to offer units, or does
+        not offer any more. None: tell nobody. There is one watcher, or none."""
+
+    @abstractmethod
+    def next_change(self) -> float:
+        """Seconds until time alone may change what there is to give, by a lease, a delay or an
+        interval that ends; then any call tells the watcher. It may be told too early. inf: never.
         """
 
     @abstractmethod

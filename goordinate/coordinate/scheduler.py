@@ -23,7 +23,7 @@ further down wins, and both of these are at the top of a heap.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from goordinate.coordinate.graph import classify
 from goordinate.coordinate.ranking import (
@@ -59,6 +59,8 @@ class Scheduler:
     def __init__(self, rng: random.Random | None = None) -> None:
         """`rng` draws between sources, loops and continuous specs; default: a new one."""
         self._rng = random.Random() if rng is None else rng
+        #: Is called with each spec that is touched.
+        self.watcher: Callable[[Schedulable], None] | None = None
         self.plan(())
 
     def plan(self, specs: Iterable[Schedulable]) -> None:
@@ -91,6 +93,8 @@ class Scheduler:
         name = spec.identity
         for ranking in self._rankings_of.get(name, ()):
             ranking.changed.add(name)
+        if self.watcher is not None:
+            self.watcher(spec)
 
     def change(self, spec: Schedulable) -> None:
         """Note that the weight, the spec-wide priority or `then_preempts` of `spec` may have

@@ -25,7 +25,8 @@ class JobServer:
     `configuration` gives what get_config answers, `stats` what server_stats does. `limits`, which
     are shared with the server, bound an answer and say which tags may be stored. Done units
     beyond `limit_completed_count` a spec (each of finished and failed), or older than
-    `limit_completed_age` seconds, are dropped by `archive`; None keeps all.
+    `limit_completed_age` seconds, are dropped by `archive`; None keeps all. A `get_work` that finds
+    nothing, and does not say how long it waits, waits for `hold_get_work` seconds.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class JobServer:
         configuration: Callable[[], object],
         stats: Callable[[], Mapping[str, int]],
         limits: Limits | None = None,
+        hold_get_work: float = 0.0,
         limit_completed_count: int | None = None,
         limit_completed_age: float | None = None,
     ) -> None:
         self.limit_completed_count = limit_completed_count
         self.limit_completed_age = limit_completed_age
+        self.hold_get_work = hold_get_work
         self.limits = limits = Limits() if limits is None else limits
         self._units = UnitCalls(
             namespace, limits, lambda: (self.limit_completed_count, self.limit_completed_age)
@@ -48,7 +51,7 @@ class JobServer:
         self.methods: tuple[Method, ...] = (
             *SpecCalls(namespace, limits).methods(),
             *self._units.methods(),
-            *WorkCalls(namespace, limits).methods(),
+            *WorkCalls(namespace, limits, lambda: self.hold_get_work).methods(),
             *WorkerCalls(namespace, limits).methods(),
             *LockCalls(namespace, limits).methods(),
             *DaemonCalls(namespace, configuration, stats).methods(),

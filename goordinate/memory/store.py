@@ -26,6 +26,7 @@ from goordinate.coordinate.journal import (
 )
 from goordinate.coordinate.locks import LockTree
 from goordinate.coordinate.names import Name, identity
+from goordinate.coordinate.ranking import Schedulable
 from goordinate.coordinate.records import (
     ENTRY,
     NUMBER,
@@ -138,8 +139,22 @@ class Store(api.Namespace):
                 return
             if stood == spec.stands:
                 self._scheduler.change(spec)
+                self._scheduler.touch(spec)
                 return
         self._scheduler.plan(self._specs.values())
+        if change.record is not None:
+            assert spec is not None
+            self._scheduler.touch(spec)
+
+    def watch(self, watcher: api.Watcher | None) -> None:
+        def touched(spec: Schedulable) -> None:
+            assert watcher is not None
+            watcher(spec.identity, spec.runtime, spec.offer() is not None)
+
+        self._scheduler.watcher = None if watcher is None else touched
+
+    def next_change(self) -> float:
+        return self._deadlines.next - self._clock()
 
     # --- what a journal needs --------------------------------------------------------------------
 

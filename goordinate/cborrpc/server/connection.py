@@ -2,6 +2,7 @@
 
 Rule: for a client that does not read, at most one answer is kept, or `SEND_SIZE` of small ones,
 and no more requests are read from it.  A partial frame costs only the bytes received so far.
+While a call waits, its client's later requests stay unread.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -17,17 +19,19 @@ import gevent
 from gevent import get_hub
 
 from ..decode import loads
-from ..errors import CBORError, FrameError, FrameTooLarge
+from ..errors import CBORError, FrameTooLarge
 from ..framing import FrameReader, frame
 from ..heads import NULL
 from ..limits import Limits
 from ..messages import Dispatcher, error_answer
 from ..queues import unacknowledged, unread
-from ..requests import id_of_unread
+from ..requests import Wait, id_of_unread
 from ..shown import shown
 from .buffers import Buffers, BuffersFull
+from .faults import AnswerUnread, FrameUnfinished, Stopping, Unsettled
 from .listener import Peer, peer_name, reset_when_closed
 from .slowness import CutOff
+from .waiting import HangUps, Waiting
 
 rpc_log = logging.getLogger("goordinate.rpc")
 
@@ -50,22 +54,6 @@ _READABLE, _WRITABLE = 1, 2
 _LOGGED_CHARACTERS: Final = 2000
 
 
-class FrameUnfinished(FrameError):
-    """A frame arrived too slowly."""
-
-
-class AnswerUnread(Exception):
-    """The client read an answer too slowly."""
-
-
-class Unsettled(Exception):
-    """What calls did could not be made safe, so their answers are not sent."""
-
-
-class Stopping(Exception):
-    """Raised in a connection that waits for requests when the server stops."""
-
-
 class Connection:
     """One connection, and what its greenlet does.
 
@@ -73,17 +61,22 @@ class Connection:
     """
 
     __slots__ = (
+        "_answers",
+        "_batched",
         "_buffers",
         "_dispatcher",
         "_frame_cut_off",
         "_greenlet",
+        "_hang_ups",
         "_limits",
+        "_messages",
         "_peer",
         "_reader",
         "_rpclog",
         "_settle",
         "_sock",
         "_turn_ends",
+        "_waiting",
         "readable",
         "stopping",
     )
@@ -95,6 +88,7 @@ class Connection:
         dispatcher: Dispatcher,
         limits: Limits,
         buffers: Buffers,
+        hang_ups: HangUps,
         *,
         settle: Callable[[], None] | None = None,
         rpclog: bool = False,
@@ -104,14 +98,22 @@ class Connection:
         self._dispatcher = dispatcher
         self._limits = limits
         self._buffers = buffers
+        self._hang_ups = hang_ups
         self._greenlet = gevent.getcurrent()
         self._settle = settle
         self._rpclog = rpclog
         self._reader = FrameReader(limits)
         self._turn_ends = 0.0
+        # While messages are answered: these, the answers that are not sent yet, and the bytes of
+        # the answers to the present batch.
+        self._messages: list[bytes] = []
+        self._answers: list[bytes] = []
+        self._batched = 0
+        # Is there while a call waits.
+        self._waiting: Waiting | None = None
         # Is there while the rest of a partial frame is awaited.
         self._frame_cut_off: CutOff | None = None
-        #: What the greenlet waits on for requests.  The server raises `Stopping` there.
+        #: What the greenlet waits on for requests.
         self.readable = get_hub().loop.io(sock.fileno(), _READABLE)
         #: Whether to answer the requests that have arrived, and then end.
         self.stopping = False
@@ -146,6 +148,13 @@ class Connection:
                 self._refuse(fault)
             raise
         self._finish()
+
+    def stop(self) -> None:
+        """Let it answer the requests that have arrived, and then end."""
+        self.stopping = True
+        get_hub().cancel_wait(self.readable, Stopping)
+        if self._waiting is not None:
+            self._waiting.end()
 
     def close(self) -> None:
         """Release everything but the socket."""
@@ -194,7 +203,7 @@ class Connection:
         """
         hub = get_hub()
         seconds = self._limits.frame_timeout
-        with CutOff(seconds, lambda: -rest, lambda: _unfinished(seconds)):
+        with CutOff(seconds, lambda: -rest, partial(FrameUnfinished, seconds)):
             while rest > 0 and not self.stopping:
                 hub.wait(self.readable)
                 with contextlib.suppress(BlockingIOError):
@@ -240,9 +249,8 @@ class Connection:
         if self._frame_cut_off is None:
             seconds = self._limits.frame_timeout
             reader = self._reader
-            self._frame_cut_off = CutOff(
-                seconds, lambda: reader.pending, lambda: _unfinished(seconds)
-            )
+            fault = partial(FrameUnfinished, seconds)
+            self._frame_cut_off = CutOff(seconds, lambda: reader.pending, fault)
         self._buffers.hold(self, self._reader.pending)
 
     def _end_frame(self) -> None:
@@ -255,7 +263,8 @@ class Connection:
     def _answer(self, messages: list[bytes]) -> bool:
         """Send the answers to messages, in order.  Returns whether to go on."""
         respond = self._respond_and_log if self._rpclog else self._respond
-        answers: list[bytes] = []
+        self._messages = messages
+        answers = self._answers
         size = 0
         going_on = True
         for message in messages:
@@ -266,28 +275,53 @@ class Connection:
             answers.append(answer)
             size += len(answer)
             if size > SEND_SIZE:
-                self._send(b"".join(answers))
-                answers, size = [], 0
+                self._send_answers()
+                size = 0
             if monotonic() > self._turn_ends:
                 self._give_way()
         if answers:
-            self._send(b"".join(answers))
+            self._send_answers()
+        self._messages = []
         return going_on
+
+    def _send_answers(self) -> None:
+        data = b"".join(self._answers)
+        self._answers.clear()
+        self._send(data)
 
     def _respond(self, message: bytes) -> bytes:
         dispatcher = self._dispatcher
         if not dispatcher.is_batch(message):
-            return dispatcher.answer(message, self, self._take_turns)
+            return dispatcher.answer(message, self, self._pause)
         pieces = []
-        for piece in dispatcher.batch(message, self, self._take_turns):
+        for piece in dispatcher.batch(message, self, self._pause):
             pieces.append(piece)
-            self._take_turns()
+            self._batched += len(piece)
+            self._pause(None)
+        self._batched = 0
         return b"".join(pieces)
 
-    def _take_turns(self) -> None:
-        """Give way if the turn of this connection is over."""
-        if monotonic() > self._turn_ends:
+    def _pause(self, wait: Wait | None) -> None:
+        """Wait, or only give way if the turn of this connection is over."""
+        if wait is not None:
+            self._wait(wait)
+        elif monotonic() > self._turn_ends:
             self._give_way()
+
+    def _wait(self, wait: Wait) -> None:
+        """Wait until a call is to go on, or to end."""
+        if self._answers:
+            self._send_answers()  # those to earlier requests do not wait with it
+        wait.over = self.stopping
+        self._waiting = Waiting(wait)
+        try:
+            size = sum(map(len, self._messages)) + self._reader.pending + self._batched
+            self._buffers.hold(self, size)
+            self._waiting.run(self._sock, self._hang_ups)
+        finally:
+            self._waiting = None
+            self._buffers.hold(self, 0)
+        self._turn_ends = monotonic() + TURN
 
     def _respond_and_log(self, message: bytes) -> bytes:
         if rpc_log.isEnabledFor(logging.DEBUG):
@@ -344,11 +378,8 @@ class Connection:
         when a third of its buffer is free, which may be megabytes later.
         """
         seconds = self._limits.answer_timeout
-        return CutOff(
-            seconds,
-            lambda: -unsent() - unacknowledged(self._sock),
-            lambda: AnswerUnread(f"an answer is read too slowly, the timeout is {seconds:g} s"),
-        )
+        sock, fault = self._sock, partial(AnswerUnread, seconds)
+        return CutOff(seconds, lambda: -unsent() - unacknowledged(sock), fault)
 
     def _give_way(self) -> None:
         """Let each connection that has something to do have its turn.
@@ -360,10 +391,6 @@ class Connection:
         with hub.loop.timer(0) as timer:
             hub.wait(timer)
         self._turn_ends = monotonic() + TURN
-
-
-def _unfinished(seconds: float) -> FrameUnfinished:
-    return FrameUnfinished(f"a frame arrives too slowly, the timeout is {seconds:g} s")
 
 
 def _in_words(message: bytes) -> str:

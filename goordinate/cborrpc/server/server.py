@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from gevent import get_hub
 from gevent.event import Event
 
 from ..errors import FrameError, FrameTooLarge
@@ -15,8 +14,10 @@ from ..limits import Counts, Limits
 from ..messages import Dispatcher
 from .access import EVERYBODY, Access
 from .buffers import Buffers, BuffersFull
-from .connection import AnswerUnread, Connection, FrameUnfinished, Stopping, Unsettled
+from .connection import Connection
+from .faults import AnswerUnread, FrameUnfinished, Unsettled
 from .listener import Address, Listener, Peer, listen, reset_when_closed
+from .waiting import HangUps
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Server:
         self._listener: Listener | None = None
         self._connections: set[Connection] = set()
         self._buffers = Buffers(self._limits)
+        self._hang_ups = HangUps()
         self._stopped = Event()
 
     @property
@@ -109,18 +111,17 @@ class Server:
     def stop(self, timeout: float = 10.0) -> None:
         """Accept no more connections, answer the requests that have arrived, close all.
 
-        Partial requests are dropped.  A peer that has closed its connection is not waited for.
-        What is not done after `timeout` seconds is cut off.
+        Partial requests are dropped, and a call that waits ends.  A peer that has closed its
+        connection is not waited for.  What is not done after `timeout` seconds is cut off.
         """
         if self._listener is None or self._stopping:
             return
         self._stopping = True
         self._listener.accept_waiting(self._backlog)
-        hub = get_hub()
         for connection in self._connections:
-            connection.stopping = True
-            hub.cancel_wait(connection.readable, Stopping)
+            connection.stop()
         self._listener.stop(max(0.0, timeout - _ENDING))
+        self._hang_ups.close()
         self._stopped.set()
 
     def _handle(self, sock: socket.socket, peer: Peer) -> None:
@@ -131,6 +132,7 @@ class Server:
             self.dispatcher,
             self._limits,
             self._buffers,
+            self._hang_ups,
             settle=self._settle,
             rpclog=self._rpclog,
         )

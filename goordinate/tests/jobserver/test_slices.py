@@ -39,7 +39,7 @@ class Sliced(Rpc):
         self._other = dispatcher
         self.seen: list[dict[int, int]] = []
 
-    def look(self) -> None:
+    def look(self, _: object = None) -> None:
         """Another client counts."""
         counts, _ = loads(self._other.answer(self._count))[b"result"]
         self.seen.append(counts)

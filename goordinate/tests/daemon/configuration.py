@@ -40,6 +40,7 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
             "answer_timeout": 60,
             "max_buffered": 1_073_741_824,
             "stop_timeout": 10,
+            "hold_get_work": 0,
             "tags": "known",
             "allow": [],
             "deny": [],

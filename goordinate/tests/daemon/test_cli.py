@@ -34,6 +34,7 @@ coordinate:
     answer_timeout: 60
     deny: []
     frame_timeout: 60
+    hold_get_work: 0
     host: localhost
     httpd: null
     max_batch: 100000

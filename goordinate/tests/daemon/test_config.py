@@ -136,6 +136,7 @@ WRONG_VALUES = [
             ("answer_timeout", "answer_timeout", ABOVE_0, ".inf", "inf"),
             ("max_buffered", "max_buffered", SIZE, "-1", "-1"),
             ("stop_timeout", "stop_timeout", ABOVE_0, "soon", "the string 'soon'"),
+            ("hold_get_work", "hold_get_work", "a number from 0 to 60", "61", "61"),
             ("tags", "tags", "known or any", "all", "the string 'all'"),
             ("allow", "allow", "a list of networks", "10.0.0.0/8", "the string '10.0.0.0/8'"),
             ("allow", "allow[1]", NETWORK, "[10.0.0.0/8, host]", "the string 'host'"),

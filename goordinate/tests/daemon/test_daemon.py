@@ -74,6 +74,7 @@ def test_get_config_is_the_whole_site(start_daemon: StartDaemon, tmp_path: Path)
                 b"answer_timeout": 60,
                 b"max_buffered": 1_073_741_824,
                 b"stop_timeout": 10,
+                b"hold_get_work": 0,
                 b"tags": b"known",
                 b"allow": [],
                 b"deny": [],

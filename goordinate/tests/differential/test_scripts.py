@@ -182,7 +182,7 @@ CONFIGURATION = {
 LIMITS = {
     *(b"max_frame", b"max_depth", b"max_batch", b"max_connections", b"frame_timeout"),
     b"max_buffered",
-    *(b"answer_timeout", b"stop_timeout", b"tags", b"allow", b"deny"),
+    *(b"answer_timeout", b"stop_timeout", b"hold_get_work", b"tags", b"allow", b"deny"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import gevent
@@ -15,13 +15,15 @@ from goordinate.cborrpc.encode import dumps
 from goordinate.cborrpc.framing import frame
 from goordinate.cborrpc.limits import Limits
 from goordinate.cborrpc.messages import Dispatcher
+from goordinate.cborrpc.requests import Method, Wait
 from goordinate.cborrpc.server import Server
-from goordinate.coordinate.clock import SteadyClock
+from goordinate.coordinate.clock import Clock, SteadyClock
 from goordinate.coordinate.errors import CoordinateError
 from goordinate.jobserver import JobServer
 from goordinate.memory import MemoryBackend
 from goordinate.memory.namespace import MemoryNamespace
 from goordinate.tests.cborrpc.serving import Peer
+from goordinate.tests.conformance.clock import Clock as TestClock
 from goordinate.tests.jobserver.rpc import AVAILABLE, DONE, FINISHED, NOTHING, PENDING
 
 #: Seconds that the tests have; and a wait that does not end by itself in that time.
@@ -32,8 +34,8 @@ LONG = 60
 class Queue:
     """A job server behind a socket."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.namespace: MemoryNamespace = MemoryBackend(SteadyClock()).namespace("")
+    def __init__(self, limits: Limits | None = None, clock: Clock | None = None) -> None:
+        self.namespace: MemoryNamespace = MemoryBackend(clock or SteadyClock()).namespace("")
         self.job_server = JobServer(self.namespace, configuration=dict, stats=dict)
         self.observed: list[tuple[str, float]] = []
         dispatcher = Dispatcher(
@@ -261,16 +263,30 @@ def test_who_comes_with_the_unit_comes_after_who_waits(queue: Queue) -> None:
     assert [key(peer) for peer in peers] == [b"0", b"1", b"2"]
 
 
-def test_who_comes_when_a_lease_ends_comes_after_who_waits(queue: Queue) -> None:
+def test_who_comes_when_a_lease_ends_comes_after_who_waits() -> None:
+    clock = TestClock()
+    with gevent.Timeout(DEADLINE):
+        queue = Queue(clock=clock)
+        queue.add(b"u")
+        ask(queue.peer(), "get_work", b"w", {"lease_time": 100})
+        peer = queue.waiting()
+        clock.advance(100)
+        assert ask(queue.own, "get_work", b"late", {}) == NOTHING
+        assert key(peer) == b"u"
+        queue.stop()
+
+
+@pytest.mark.parametrize("how", ["served", "gone"])
+def test_when_the_oldest_has_left_the_next_looks_after_the_time(queue: Queue, how: str) -> None:
     queue.add(b"u")
-    ask(queue.peer(), "get_work", b"w", {"lease_time": 1})
-    peer = queue.waiting()
-    late = queue.peer()
-    answers = []
-    while silent(peer):
-        answers.append(ask(late, "get_work", b"late", {}))
-    assert set(answers) == {NOTHING}
-    assert key(peer) == b"u"
+    ask(queue.own, "get_work", b"w", {"lease_time": 2})
+    oldest, then = queue.waiting(), queue.waiting()
+    if how == "served":
+        queue.add(b"v")
+        assert key(oldest) == b"v"
+    else:
+        close(oldest)
+    assert key(then) == b"u"
 
 
 class Counted:
@@ -295,6 +311,19 @@ def test_one_unit_wakes_one_call(queue: Queue, monkeypatch: pytest.MonkeyPatch) 
         assert key(peer) == b"%d" % number
     # Each unit wakes the first, and as it was the oldest, the next one looks after the time.
     assert counted.asked <= 2 * 50
+
+
+def test_units_for_some_that_wait_wake_as_many(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest = queue.waiting(b"none")
+    peers = [queue.waiting() for _ in range(5)]
+    counted = Counted(queue.namespace, monkeypatch)
+    queue.add(b"a", b"b", b"c")
+    assert [key(peer) for peer in peers[:3]] == [b"a", b"b", b"c"]
+    queue.settle()
+    assert counted.asked == 3
+    assert all(silent(peer) for peer in (oldest, *peers[3:]))
 
 
 def test_other_work_wakes_nobody(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,6 +374,31 @@ def send_more_and_close(peer: Peer) -> None:
 
 
 LEAVE = [close, half_close, reset, send_more_and_close]
+
+
+def test_a_call_that_is_woken_when_its_client_has_just_gone() -> None:
+    wait = Wait()
+    seen: list[bool] = []
+    wait.until = time.monotonic() + LONG
+
+    def call() -> Generator[Wait, None, None]:
+        yield wait
+        seen.append(wait.over)
+
+    server = Server(("127.0.0.1", 0), Dispatcher([Method("call", call, ())]))
+    server.start()
+    peer = Peer(server)
+    with gevent.Timeout(DEADLINE):
+        send(peer, "call")
+        while wait.notify is None:
+            gevent.sleep(0.01)
+        # The event loop has no turn in between.
+        peer.sock.close()
+        wait.wake()
+        while not seen:
+            gevent.sleep(0.01)
+    assert seen == [True]
+    server.stop(0)
 
 
 @pytest.mark.parametrize("leave", LEAVE)
@@ -424,10 +478,9 @@ def test_what_those_hold_who_wait_is_bounded() -> None:
         large = [queue.peer() for _ in range(5)]
         for peer in large:
             filler = request("count_work_units", bytes(300_000))
+            # The first ones wait when the next ones come.
             peer.send(frame(b"\x82" + filler + request("get_work", b"w", {"wait": LONG})))
-        while not queue.server.counts.buffers_full:
-            queue.settle()
-        queue.settle()
+            gevent.sleep(0.2)
         assert queue.server.counts.buffers_full == 2
         assert queue.server.connections == 5  # 3 of the large ones
         queue.add(b"u")

@@ -128,7 +128,7 @@ class Waiters:
         elif spec not in self.due:
             self.due[spec] = runtime
             self._wake_first(spec, runtime)
-        if monotonic() + self._namespace.next_change() + _LATE < self._alarm:
+        if monotonic() + self._namespace.next_change() + 2 * _LATE < self._alarm:
             next(iter(self.calls)).wait.wake()
 
     def _wake_first(self, spec: bytes, runtime: bytes) -> None:

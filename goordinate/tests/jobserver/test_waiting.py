@@ -23,7 +23,7 @@ from goordinate.jobserver import JobServer
 from goordinate.memory import MemoryBackend
 from goordinate.memory.namespace import MemoryNamespace
 from goordinate.tests.cborrpc.serving import Peer
-from goordinate.tests.conformance.clock import Clock as TestClock
+from goordinate.tests.conformance.clock import Clock as SetClock
 from goordinate.tests.jobserver.rpc import AVAILABLE, DONE, FINISHED, NOTHING, PENDING
 
 #: Seconds that the tests have; and a wait that does not end by itself in that time.
@@ -264,7 +264,7 @@ def test_who_comes_with_the_unit_comes_after_who_waits(queue: Queue) -> None:
 
 
 def test_who_comes_when_a_lease_ends_comes_after_who_waits() -> None:
-    clock = TestClock()
+    clock = SetClock()
     with gevent.Timeout(DEADLINE):
         queue = Queue(clock=clock)
         queue.add(b"u")
@@ -290,7 +290,7 @@ def test_when_the_oldest_has_left_the_next_looks_after_the_time(queue: Queue, ho
 
 
 class Counted:
-    """How often work is asked for."""
+    """How often work is asked for, by calls that come from now on."""
 
     def __init__(self, namespace: MemoryNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked = 0
@@ -303,9 +303,15 @@ class Counted:
         monkeypatch.setattr(namespace, "request_work", request_work)
 
 
-def test_one_unit_wakes_one_call(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def counted(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """How often work is asked for."""
+    return Counted(queue.namespace, monkeypatch)
+
+
+def test_one_unit_wakes_one_call(queue: Queue, counted: Counted) -> None:
     peers = [queue.waiting() for _ in range(100)]
-    counted = Counted(queue.namespace, monkeypatch)
+    counted.asked = 0
     for number, peer in enumerate(peers[:50]):
         queue.add(b"%d" % number)
         assert key(peer) == b"%d" % number
@@ -313,12 +319,12 @@ def test_one_unit_wakes_one_call(queue: Queue, monkeypatch: pytest.MonkeyPatch) 
     assert counted.asked <= 2 * 50
 
 
-def test_units_for_some_that_wait_wake_as_many(
-    queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_units_for_some_that_wait_wake_as_many(queue: Queue, counted: Counted) -> None:
+    queue.add(b"first")
+    ask(queue.own, "get_work", b"w", {"lease_time": 60})  # nothing ends earlier
     oldest = queue.waiting(b"none")
     peers = [queue.waiting() for _ in range(5)]
-    counted = Counted(queue.namespace, monkeypatch)
+    counted.asked = 0
     queue.add(b"a", b"b", b"c")
     assert [key(peer) for peer in peers[:3]] == [b"a", b"b", b"c"]
     queue.settle()
@@ -326,14 +332,16 @@ def test_units_for_some_that_wait_wake_as_many(
     assert all(silent(peer) for peer in (oldest, *peers[3:]))
 
 
-def test_other_work_wakes_nobody(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_work_wakes_nobody(queue: Queue, counted: Counted) -> None:
     queue.call("set_work_spec", {b"name": b"other"})
+    queue.add(b"first")
+    ask(queue.own, "get_work", b"w", {"lease_time": 60})  # nothing ends earlier
     peer = queue.waiting(b"s")
     queue.add(*(b"%d" % number for number in range(100)), spec=b"other")
     worker = queue.peer()
     ask(worker, "get_work", b"other", {"work_spec_names": [b"other"]})
     queue.settle()
-    counted = Counted(queue.namespace, monkeypatch)
+    counted.asked = 0
     for _ in range(99):
         (_, name, _), _ = ask(worker, "get_work", b"other", {"work_spec_names": [b"other"]})
         assert queue.call("update_work_unit", b"other", name, {b"status": FINISHED}) == DONE
@@ -341,11 +349,11 @@ def test_other_work_wakes_nobody(queue: Queue, monkeypatch: pytest.MonkeyPatch) 
     assert silent(peer)
 
 
-def test_who_waits_costs_nothing(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_costs_nothing(queue: Queue, counted: Counted) -> None:
     queue.add(b"u")
     ask(queue.peer(), "get_work", b"w", {"lease_time": 3600})
     peers = [queue.waiting() for _ in range(10)]
-    counted = Counted(queue.namespace, monkeypatch)
+    counted.asked = 0
     gevent.sleep(2)
     assert counted.asked == 0
     assert all(silent(peer) for peer in peers)

@@ -34,6 +34,8 @@ class _Namespace:
             namespace = self._backend.reopen().namespace(self.name)
             result = getattr(namespace, call)(*arguments, **options)
             self._gone = call == "destroy"
+            if call == "watch":
+                self._backend.watchers[self.name] = arguments[0]
             return result
 
         return run
@@ -46,6 +48,8 @@ class ReopenedBackend(api.Backend):
         self._start = start
         self._backend = start()
         self._calls = 0
+        #: Those who watch, by the names of the namespaces: they begin anew after each opening.
+        self.watchers: dict[str, api.Watcher | None] = {}
         self._attempt_data: int | None = None
 
     def reopen(self) -> api.Backend:
@@ -57,6 +61,8 @@ class ReopenedBackend(api.Backend):
         self._backend = self._start()
         if self._attempt_data is not None:
             self._backend.bound_attempt_data(self._attempt_data)
+        for name, watcher in self.watchers.items():
+            self._backend.namespace(name).watch(watcher)
         return self._backend
 
     def namespace(self, name: str) -> Any:

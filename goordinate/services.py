@@ -29,7 +29,6 @@ TIDY_PERIOD = 0.1
 TIDY_TIME = 0.002
 """Seconds that are spent on it before others have their turn, and that these then have."""
 
-
 LAST_COMMIT = 1.0
 """Seconds that the last commit gets, at least, whatever time is left for the stop."""
 
@@ -134,45 +133,10 @@ class RPCService:
         return {"connections": self._server.connections, **asdict(self._server.counts)}
 
 
-class Archiver:
-    """Drops finished work units beyond the limits every `period` seconds."""
+class Background:
+    """A service that is one greenlet, which works on by itself."""
 
-    def __init__(self, job_server: JobServer, period: float = ARCHIVE_PERIOD) -> None:
-        self._job_server = job_server
-        self._period = period
-        self._greenlet: gevent.Greenlet | None = None
-
-    def start(self) -> None:
-        """Begin to wait for the first period to end."""
-        self._greenlet = gevent.spawn(self._run)
-
-    def stop(self, timeout: float) -> None:
-        """End at once."""
-        if self._greenlet is not None:
-            self._greenlet.kill(timeout=timeout)
-
-    def counts(self) -> Mapping[str, int]:
-        """Nothing."""
-        return {}
-
-    def _run(self) -> None:
-        server = self._job_server
-        while True:
-            gevent.sleep(self._period)
-            if server.limit_completed_count is None and server.limit_completed_age is None:
-                continue
-            try:
-                for _ in server.archive():
-                    gevent.sleep(0.001)  # others have their turn
-            except Exception:
-                log.exception("archiving failed; the next try is in %g s", self._period)
-
-
-class Tidier:
-    """Does what operations on many units have left for later, a little at a time."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self) -> None:
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
@@ -187,6 +151,39 @@ class Tidier:
     def counts(self) -> Mapping[str, int]:
         """Nothing."""
         return {}
+
+    def _run(self) -> None:
+        """What the greenlet does; it does not return."""
+        raise NotImplementedError
+
+
+class Archiver(Background):
+    """Drops finished work units beyond the limits every `period` seconds."""
+
+    def __init__(self, job_server: JobServer, period: float = ARCHIVE_PERIOD) -> None:
+        super().__init__()
+        self._job_server = job_server
+        self._period = period
+
+    def _run(self) -> None:
+        server = self._job_server
+        while True:
+            gevent.sleep(self._period)
+            if server.limit_completed_count is None and server.limit_completed_age is None:
+                continue
+            try:
+                for _ in server.archive():
+                    gevent.sleep(0.001)  # others have their turn
+            except Exception:
+                log.exception("archiving failed; the next try is in %g s", self._period)
+
+
+class Tidier(Background):
+    """Does what operations on many units have left for later, a little at a time."""
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self._backend = backend
 
     def _run(self) -> None:
         while True:

@@ -126,25 +126,22 @@ class Store(api.Namespace):
             self._chores.add(spec.destroy())
             self._last_number = max(self._last_number, spec.units.highest_number)
             del self._specs[change.spec]
-        elif spec is None:
+            self._scheduler.plan(self._specs.values())
+            return
+        if spec is None:
             spec = Spec(change.record, self._deadlines, self._workers, self._last_number)
             self._specs[change.spec] = spec
+            self._scheduler.plan(self._specs.values())
         else:
             before, stood = spec.record.control, spec.stands
             spec.define(change.record)
             if change.without_units:
                 self._chores.add(spec.clear())
-            if before == change.record.control:
-                self._scheduler.touch(spec)
-                return
-            if stood == spec.stands:
+            if stood != spec.stands:
+                self._scheduler.plan(self._specs.values())
+            elif before != change.record.control:
                 self._scheduler.change(spec)
-                self._scheduler.touch(spec)
-                return
-        self._scheduler.plan(self._specs.values())
-        if change.record is not None:
-            assert spec is not None
-            self._scheduler.touch(spec)
+        self._scheduler.touch(spec)
 
     def watch(self, watcher: api.Watcher | None) -> None:
         def touched(spec: Schedulable) -> None:

@@ -19,6 +19,7 @@ from goordinate.cborrpc import Client
 from goordinate.cborrpc.messages import Dispatcher
 from goordinate.client import TaskMaster
 from goordinate.client.connection import Strings
+from goordinate.client.constants import RUNTIMES
 from goordinate.client.running import work
 from goordinate.client.strings import Name
 from goordinate.coordinate.clock import SteadyClock
@@ -66,9 +67,6 @@ def run_all(
         work(unit)
     raise RuntimeError(f"{limit} units have run and there are more")
 
-
-RUNTIMES = ("", "python3")
-"""The work specs that `run_all` runs: those for any worker, and those for Python 3."""
 
 START_SECONDS = 30.0
 """How long a server may take to start, or to stop."""

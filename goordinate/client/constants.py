@@ -42,6 +42,11 @@ RUN: Final[Literal["RUN"]] = "RUN"
 IDLE: Final[Literal["IDLE"]] = "IDLE"
 TERMINATE: Final[Literal["TERMINATE"]] = "TERMINATE"
 
+# Runtimes of work specs.
+RUNTIMES: Final = ("", "python3")
+"""What a Python 3 worker runs if it is not told: specs without a runtime, and those for
+Python 3."""
+
 # Leases, in seconds.
 DEFAULT_LEASE_SECONDS: Final = 300
 MIN_LEASE_SECONDS: Final = 1

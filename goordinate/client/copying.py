@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,8 +24,7 @@ from goordinate.cborrpc.tags import Encoded
 from goordinate.client import answers
 from goordinate.client.constants import AVAILABLE, FAILED, FINISHED, PENDING
 from goordinate.client.forms import as_bytes, as_text
-
-Name = bytes | str
+from goordinate.client.strings import Name
 
 NOT_COPIED: Final = (
     "priorities, delays and past attempts of units",
@@ -90,11 +89,10 @@ def copy(
     Raises CopyError if there is no such work spec, or the target has another of its name; OSError
     and CBORError as `Client.call` does.
     """
-    found = [] if work_specs is None else [_dictionary(source, name) for name in work_specs]
-    return [
-        _SpecCopy(source, target, dictionary, progress).run()
-        for dictionary in (_dictionaries(source) if work_specs is None else found)
-    ]
+    dictionaries: Iterable[bytes] = _dictionaries(source)
+    if work_specs is not None:  # all are looked for before any is copied
+        dictionaries = [_dictionary(source, name) for name in work_specs]
+    return [_SpecCopy(source, target, each, progress).run() for each in dictionaries]
 
 
 def _dictionaries(client: Client) -> Iterator[bytes]:

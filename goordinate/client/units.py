@@ -154,9 +154,8 @@ class UnitCalls(SpecCalls):
     ) -> Iterator[tuple[str, Data]]:
         """(key, data) of every unit by key, in any number.
 
-        start: the key to begin with. page: how many are asked for at once, 10,000
-        at most. state: only units of
-        these states. Raises NoSuchWorkSpecError.
+        start: the key to begin with. page: how many are asked for at once, 10,000 at most. state:
+        only units of these states. Raises NoSuchWorkSpecError.
         """
         options: dict[str, Any] = {"limit": page}
         if state is not None:

@@ -1,7 +1,8 @@
 """The table: RPC name -> function.
 
 Every RPC is a row that its family gives: specs, units, work, workers, locks, daemon_info. Only
-these names can be called. An RPC runs from start to end without switching greenlets.
+these names can be called. An RPC runs from start to end without switching greenlets, but for one
+that returns a generator: others have their turn between its steps.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from goordinate.client import ProgrammerError
 from goordinate.pid_file import PidFile
 from goordinate.yaml_file import ConfigError, read_yaml
 
 from . import Supervisor, WorkerConfig
+from .config import Isolation, LogFormat, OnDeath
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,11 +33,11 @@ def parser() -> argparse.ArgumentParser:
     add("--timeout", type=float, metavar="S")
     add("--max-units", type=int, metavar="N")
     add("--max-memory", type=float, metavar="MB")
-    add("--isolation", choices=("pool", "unit", "none"))
-    add("--on-death", choices=("fail", "retry"))
+    add("--isolation", choices=get_args(Isolation))
+    add("--on-death", choices=get_args(OnDeath))
     add("--preload", action="append", metavar="MODULE")
     add("--stop-timeout", type=float, metavar="S")
-    add("--log-format", choices=("text", "json"))
+    add("--log-format", choices=get_args(LogFormat))
     add("--log-file", metavar="F")
     add("--pid", metavar="F")
     add("--watch", metavar="DIR")

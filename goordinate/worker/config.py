@@ -6,22 +6,19 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from goordinate.client import ProgrammerError
+from goordinate.client.constants import RUNTIMES
 
 DEFAULT_ADDRESS: Final = "localhost:5932"
 
-RUNTIMES: Final = ("", "python3")
-"""The work specs that a worker runs if it is not told: those without a runtime, and those for
-Python 3."""
+Isolation = Literal["pool", "unit", "none"]
+OnDeath = Literal["fail", "retry"]
+LogFormat = Literal["text", "json"]
 
-_FORK_WORKER: Final = {
-    "poll_interval": "poll_interval",
-    "heartbeat_interval": "heartbeat_interval",
-    "child_lifetime": "child_lifetime",
-}
-"""Keys of the block `fork_worker` of the Python 2 package, and what they are here."""
+_FORK_WORKER: Final = ("poll_interval", "heartbeat_interval", "child_lifetime")
+"""Keys of the block `fork_worker` of the Python 2 package that are called so here too."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +58,9 @@ class WorkerConfig:
     #: The same, after so long.
     child_lifetime: float | None = None
     #: "pool": processes that run many units. "unit": a process for each. "none": in this process.
-    isolation: Literal["pool", "unit", "none"] = "pool"
+    isolation: Isolation = "pool"
     #: What becomes of a unit whose process died under it.
-    on_death: Literal["fail", "retry"] = "fail"
+    on_death: OnDeath = "fail"
     #: Modules that are imported once, before processes are started.
     preload: tuple[str, ...] = ()
     #: When told to stop: units that run longer than this are killed and given back.
@@ -73,7 +70,7 @@ class WorkerConfig:
     #: The time between two heartbeats.
     heartbeat_interval: float = 15.0
     #: One line, or one JSON object, for each event.
-    log_format: Literal["text", "json"] = "text"
+    log_format: LogFormat = "text"
     #: Where to; None for standard error.
     log_file: str | None = None
     log_level: int = logging.INFO
@@ -85,9 +82,9 @@ class WorkerConfig:
             if getattr(self, name) <= 0:
                 raise ProgrammerError(f"{name} is more than 0, not {getattr(self, name)!r}")
         for name, values in (
-            ("isolation", ("pool", "unit", "none")),
-            ("on_death", ("fail", "retry")),
-            ("log_format", ("text", "json")),
+            ("isolation", get_args(Isolation)),
+            ("on_death", get_args(OnDeath)),
+            ("log_format", get_args(LogFormat)),
         ):
             if getattr(self, name) not in values:
                 raise ProgrammerError(f"{name} is one of {', '.join(values)}")
@@ -115,9 +112,7 @@ class WorkerConfig:
         elif fork_worker.get("num_workers_per_core"):
             cores = os.cpu_count() or 1
             found["processes"] = max(1, int(cores * fork_worker["num_workers_per_core"]))
-        for theirs, ours in _FORK_WORKER.items():
-            if fork_worker.get(theirs):
-                found[ours] = fork_worker[theirs]
+        found.update({name: fork_worker[name] for name in _FORK_WORKER if fork_worker.get(name)})
         own = coordinate.get("worker")
         if isinstance(own, Mapping):
             found.update(own)

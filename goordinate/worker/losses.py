@@ -27,8 +27,6 @@ child may still be on its way."""
 LAST_LOOKS: Final = (0.05, 0.3)
 """The same, when all is to end at once."""
 
-_LIFETIME: Final = 60.0
-
 
 @dataclass
 class _Loss:
@@ -79,7 +77,7 @@ class Losses:
             return True
         # A server that was started again may not know them.
         master.call_all(
-            master.heartbeat_call(who, "RUN", _LIFETIME, None, self._supervisor_id)
+            master.heartbeat_call(who, None, self._supervisor_id)
             for who in {loss.dead.worker_id for loss in due}
         )
         held = master.get_child_work_units(self._supervisor_id)

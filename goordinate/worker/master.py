@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from goordinate.cborrpc import Client, Encoded, RemoteError
 from goordinate.cborrpc.decode import decode_item, opaque_item
 from goordinate.client import TaskMaster, WorkUnit, answers
+from goordinate.client.constants import RUN
 from goordinate.client.units import Change
 
 from .config import WorkerConfig
 
 logger = logging.getLogger(__name__)
+
+LIFETIME: Final = 60.0
+"""Seconds without a heartbeat after which the server forgets a worker."""
 
 
 class Refused(NamedTuple):
@@ -133,11 +137,11 @@ class SupervisorMaster(TaskMaster):
         return self.client.call_many(calls, read=decode_item)
 
     def heartbeat_call(
-        self, worker_id: str, mode: str, lifetime: float, environment: Any, parent: str | None
+        self, worker_id: str, environment: Any, parent: str | None
     ) -> tuple[str, Sequence[object]]:
         """The call that is a heartbeat."""
         told: Encoded = self.rules.write(environment)
-        return "worker_heartbeat", (worker_id, mode, lifetime, told, parent)
+        return "worker_heartbeat", (worker_id, RUN, LIFETIME, told, parent)
 
     def keep_alive(self, changes: Sequence[Change]) -> list[bool]:
         """Renew leases. False for a unit that is gone, or that another worker has."""

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goordinate.client import ProgrammerError, TaskMaster
-from goordinate.client.constants import RUN
+from goordinate.client.constants import RUN, RUNTIMES
 from goordinate.client.running import work
 
 from . import environment
-from .config import RUNTIMES
 
 logger = logging.getLogger(__name__)
 

@@ -36,9 +36,6 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS: Final = 5.0
 """How long the server may take to answer the supervisor."""
 
-LIFETIME: Final = 60.0
-"""Seconds without a heartbeat after which the server forgets a worker."""
-
 YOUNG: Final = 1.0
 """A child that dies within so many seconds, in its first unit or before, is replaced after a wait,
 which doubles each time."""
@@ -177,11 +174,11 @@ class Supervisor:
         """Tell the server of all workers. Returns True; raises OSError."""
         call = self._master.heartbeat_call
         told = environment.environment()
-        calls = [call(self.worker_id, "RUN", LIFETIME, told, None)]
+        calls = [call(self.worker_id, told, None)]
         for child in self._all():
             told = environment.environment(child.pid)
-            calls.append(call(child.worker_id, "RUN", LIFETIME, told, self.worker_id))
-        calls += [call(free, "RUN", LIFETIME, None, self.worker_id) for free in self._free_ids]
+            calls.append(call(child.worker_id, told, self.worker_id))
+        calls += [call(free, None, self.worker_id) for free in self._free_ids]
         self._master.call_all(calls)
         return True
 
@@ -232,7 +229,7 @@ class Supervisor:
     def _register_last(self) -> bool:
         """Have the server know the parent of a child before it asks for work."""
         self._master.call_all(
-            [self._master.heartbeat_call(self._free_ids[-1], "RUN", LIFETIME, None, self.worker_id)]
+            [self._master.heartbeat_call(self._free_ids[-1], None, self.worker_id)]
         )
         return True
 

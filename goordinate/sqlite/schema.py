@@ -119,7 +119,7 @@ KEY_AFTER: Final = """
 """
 #: Dead rows of a spec from a key on, which may be its last ones.
 DELETE_DEAD_REST: Final = """
-    DELETE FROM unit WHERE written < ?1 AND ?2 IN (0, state) AND spec = ?3 AND key >= ?4
+    DELETE FROM unit WHERE written < ? AND ? IN (0, state) AND spec = ? AND key >= ?
 """
 #: The same, up to another key.
-DELETE_DEAD: Final = DELETE_DEAD_REST + " AND key < ?5"
+DELETE_DEAD: Final = DELETE_DEAD_REST + " AND key < ?"

@@ -19,6 +19,7 @@ COMMAND = os.path.join(os.path.dirname(sys.executable), 'coordinate')
 UNITS = '{"u1": {"number": 1}}\n{"u2": {"number": 2}}\n\n# a comment\n{"u3": {"number": 3}}\n'
 
 JOB_QUEUE_DEFAULTS = {
+    'attempt_data': 4096,
     'delete_snapshots_beyond': None,
     'do_recover': False,
     'joblog': False,
@@ -27,9 +28,12 @@ JOB_QUEUE_DEFAULTS = {
     'log_path_format': None,
     'postgres_connect': None,
     'postgres_schema': 'public',
+    'restart_grace': 30,
     'snapshot_path_format': None,
     'snapshot_period_seconds': None,
     'sqlite_path': None,
+    'sync': 'full',
+    'sync_interval': 0.05,
 }
 
 

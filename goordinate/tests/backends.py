@@ -59,6 +59,8 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("sqlite-reopened", "test_doing_units_again_costs_no_memory"): "each opening costs memory",
     ("sqlite-reopened", "test_filled_and_cleared"): "each opening costs memory",
     ("sqlite-reopened", "test_a_namespace_is_made_when_asked_for"): "an empty one leaves no trace",
+    ("sqlite-reopened", "test_the_job_server_answers_as_the_model"): "what the last of the reasons "
+    "here tells; and the form of a worker's name is forgotten if nothing on record has it",
     **{
         ("sqlite-reopened", name): "an opening reads the clock"
         for name in ("test_the_end_of_an_attempt", "test_renew", "test_clear", "test_request")

@@ -6,7 +6,6 @@ they tell.
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -32,9 +31,6 @@ class Comparison:
 
     def __init__(self, backend: Backend, clock: Clock) -> None:
         self.clock = clock
-        # So that a sequence that has failed fails again, and can be shrunk.
-        namespace: Any = backend.namespace("")
-        namespace._scheduler._rng = random.Random(0)
         self.server = job_server(backend, clock)
         self.rpc = Rpc(dispatcher_of(self.server).answer, clock, self.server)
         self.model = Model(self.keys_listed)

@@ -185,6 +185,9 @@ LIMITS = {
     *(b"answer_timeout", b"stop_timeout", b"hold_get_work", b"tags", b"allow", b"deny"),
 }
 
+#: The keys of ours about what is kept, and how.
+KEEPING = {b"attempt_data", b"sync", b"sync_interval", b"restart_grace"}
+
 
 def test_get_config(start_pair: StartPair) -> None:
     pair = start_pair(CONFIGURATION)
@@ -196,10 +199,10 @@ def test_get_config(start_pair: StartPair) -> None:
     assert original[0][b"coordinate"][b"server"].pop(b"host") == b"localhost"
     assert ours[0][b"coordinate"][b"server"].pop(b"port") not in (1234, 5932)
     assert ours[0][b"coordinate"][b"server"].pop(b"host") == b"127.0.0.1"
-    # Ours has limits.
-    known = {*original[0][b"coordinate"][b"server"]}
-    of_limits = {key: ours[0][b"coordinate"][b"server"].pop(key) for key in LIMITS}
-    assert not known & of_limits.keys()
+    for block, keys in ((b"server", LIMITS), (b"job_queue", KEEPING)):
+        known = {*original[0][b"coordinate"][block]}
+        of_ours = {key: ours[0][b"coordinate"][block].pop(key) for key in keys}
+        assert not known & of_ours.keys()
     assert_exact(ours, original)
 
 

@@ -49,7 +49,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=list(LEVELS),
         help=f"log from this level up: {', '.join(LEVELS)} (default: INFO)",
     )
-    add("--httpd", metavar="IP:PORT", help="refused: there is no HTTP server yet")
+    add("--httpd", metavar="HOST:PORT", help="serve HTTP there too (default port: 5980)")
     add("--snapshot-dir", metavar="DIR", help="refused: see --backend")
     add(
         "--backend",

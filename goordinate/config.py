@@ -16,6 +16,7 @@ from goordinate.sections import (
     LEVELS,
     MAP,
     SECTIONS,
+    HttpConfig,
     JobQueueConfig,
     Sections,
     ServerConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "LEVELS",
     "Config",
     "ConfigError",
+    "HttpConfig",
     "JobQueueConfig",
     "LogConfig",
     "ServerConfig",
@@ -34,6 +36,9 @@ __all__ = [
     "difference",
     "load",
 ]
+
+MASKED = "(not shown)"
+"""What clients and operators are shown in place of a secret."""
 
 Options = Mapping[str, Any]
 """The options of the command line by their names, as "--host"; None: not given."""
@@ -111,6 +116,8 @@ def load(
     effective = _overlay(default_config(), top.values)
     for name, section in sections.items():
         effective["coordinate"][name].update(asdict(section))
+    http = effective["coordinate"]["http"]
+    http["tokens"] = [{**token, "token": MASKED} for token in http["tokens"]]
     return Config(
         **sections,
         log=log,

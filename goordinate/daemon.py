@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import gevent
 from gevent.event import Event
@@ -39,6 +39,7 @@ from goordinate.pid_file import PidFile
 from goordinate.services import (
     Archiver,
     RPCService,
+    Service,
     Services,
     StartError,
     Storage,
@@ -179,20 +180,45 @@ class Daemon:
             counts=self._counts,
             rpclog=config.server.rpclog,
         )
+        self._http = self._make_http()
         # The last to start, and the first to stop, is what others can reach.
-        self._services = Services(
-            [
-                Storage(self._backend),
-                Tidier(self._backend),
-                Archiver(self._job_server),
-                RPCService(self._server),
-            ]
+        services: list[Service] = [
+            Storage(self._backend),
+            Tidier(self._backend),
+            Archiver(self._job_server),
+            RPCService(self._server),
+        ]
+        if self._http is not None:
+            services.append(self._http)
+        self._services = Services(services)
+
+    def _make_http(self) -> Any:
+        """The service of HTTP, if the configuration asks for it. Raises ConfigError."""
+        if self._config.server.httpd is None:
+            return None
+        try:
+            # Only here: what it needs is an extra.
+            from goordinate import http_routes, http_service
+        except ImportError as error:
+            raise ConfigError(
+                f"coordinate.server.httpd: {error.name} is not installed:"
+                " pip install 'goordinate[http]'"
+            ) from None
+        return http_service.HttpService(
+            self._config,
+            http_routes.routes(self._backend),
+            settle=self._backend.settle if self._backend.must_settle else None,
+            backlog=BACKLOG,
         )
 
     def _apply_limits(self) -> None:
         """Let the limits of the configuration be in force."""
         server, job_queue = self._config.server, self._config.job_queue
-        self._limits.change(limits_of(server, self._open_files))
+        open_files = self._open_files
+        if self._http is not None:
+            http_files = self._http.files(open_files)
+            open_files = None if open_files is None else open_files - http_files
+        self._limits.change(limits_of(server, open_files))
         self._server.restrict(Access(server.allow, server.deny))
         self._job_server.limit_completed_count = job_queue.limit_completed_count
         self._job_server.limit_completed_age = job_queue.limit_completed_age
@@ -255,6 +281,7 @@ class Daemon:
         try:
             config = command_line.read_config(self._arguments, running=self._config)
             config.require_supported()
+            settings = None if self._http is None else self._http.read(config)
         except ConfigError as error:
             log.error("SIGHUP: keeping the old configuration: %s", error)
             return
@@ -262,6 +289,8 @@ class Daemon:
         logs.change(self._levels, levels)
         self._config, self._levels = config, levels
         _log_warnings(config)
+        if self._http is not None:
+            self._http.change(settings)
         self._apply_limits()
         self._warn_if_open()
         log.info("SIGHUP: configuration read again")

@@ -22,12 +22,17 @@ __all__ = [
     "LEVELS",
     "MAP",
     "SECTIONS",
+    "HttpConfig",
     "JobQueueConfig",
     "Kind",
     "Sections",
     "ServerConfig",
+    "http_address",
     "shown",
 ]
+
+HTTP_PORT = 5980
+"""The port of HTTP when none is named."""
 
 LEVELS: Mapping[str, int] = {
     name: getattr(logging, name)
@@ -36,7 +41,6 @@ LEVELS: Mapping[str, int] = {
 """The log levels by name."""
 
 _NO_LOG = "this daemon keeps its state in a database: set coordinate.job_queue.sqlite_path"
-_SERVES_HTTP = "this daemon does not serve HTTP"
 _LOADS_MODULES = "this daemon loads no modules"
 _NO_SNAPSHOTS = "this daemon writes no snapshots"
 _NO_SQLITE = "this daemon has no SQLite backend"
@@ -100,6 +104,37 @@ def _is_level(value: Any) -> bool:
     return value.upper() in LEVELS if isinstance(value, str) else _COUNT.accepts(value)
 
 
+def http_address(text: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, HOST or :PORT. Raises ValueError."""
+    host, port = text, ""
+    if not text.endswith("]"):  # [::1] has no port
+        before, colon, after = text.rpartition(":")
+        if colon:
+            host, port = before, after
+    if (":" in host and not host.startswith("[")) or (port and not port.isdecimal()):
+        raise ValueError(text)
+    if host.isdecimal() or int(port or 0) > 65535:
+        raise ValueError(text)
+    return _without_brackets(host), int(port) if port else HTTP_PORT
+
+
+def _is_http_address(value: object) -> bool:
+    try:
+        http_address(value if isinstance(value, str) else "0")
+    except ValueError:
+        return False
+    return True
+
+
+def _is_token(value: Any) -> bool:
+    """Whether a map has the keys of a token; `goordinate.http` checks the values."""
+    return (
+        isinstance(value, dict)
+        and set(value) == {"name", "role", "token"}
+        and all(isinstance(each, str) for each in value.values())
+    )
+
+
 def _without_brackets(host: str) -> str:
     """`[::1]`, as in a URL, is the address `::1`."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -146,6 +181,9 @@ _NETWORKS = Kind(
         "a network such as '10.0.0.0/8', '192.168.1.7' or 'fd00::/8'", _is_network, form=_unmapped
     ),
 )
+_HTTP_ADDRESS = Kind("HOST:PORT, or null", _is_http_address)
+_TEXTS = Kind("a list of strings", _LIST.accepts, _TEXT)
+_TOKENS = Kind("a list of tokens", _LIST.accepts, Kind("a map of name, role and token", _is_token))
 LEVEL = Kind(f"one of {', '.join(LEVELS)}, or a number", _is_level)
 
 
@@ -190,9 +228,7 @@ class ServerConfig:
 
     host: str = field(default="localhost", metadata=_takes(_HOST, option="--host"))
     port: int = field(default=5932, metadata=_takes(_PORT, option="--port"))
-    httpd: str | None = field(
-        default=None, metadata=_takes(_OPTIONAL_TEXT, option="--httpd", lacks=_SERVES_HTTP)
-    )
+    httpd: str | None = field(default=None, metadata=_takes(_HTTP_ADDRESS, option="--httpd"))
     rpclog: bool = field(default=False, metadata=_takes(_BOOLEAN))
     modules: list[object] = field(
         default_factory=list, metadata=_takes(_LIST, lacks=_LOADS_MODULES)
@@ -257,12 +293,59 @@ class JobQueueConfig:
     joblog: bool = field(default=False, metadata=_takes(_BOOLEAN, unused=_NO_JOBLOG))
 
 
+_HTTP_LIMITS: Mapping[str, Any] = {
+    # As in `goordinate.http.limits`, which need not be installed; a test compares.
+    "max_body": 64 * 2**20,
+    "max_connections": 1000,
+    "max_requests": 1000,
+    "max_buffered": 256 * 2**20,
+    "idle_timeout": 75,
+    "head_timeout": 10,
+    "body_timeout": 60,
+    "answer_timeout": 60,
+}
+
+
+def _http_limit(name: str, kind: Kind) -> Any:
+    return field(default=_HTTP_LIMITS[name], metadata=_takes(kind, reloads=True))
+
+
+@dataclass(frozen=True, slots=True)
+class HttpConfig:
+    """The keys of `coordinate.http`, which say how `coordinate.server.httpd` is served.
+
+    `tokens`: who may do what, each with a name, a role (read, work or admin) and a token;
+    `tokens_file` has more of them. Without any, everybody who can connect may do everything, and
+    that is refused beyond this machine unless `without_tokens` is true. `hosts`: names under which
+    browsers may ask, besides localhost and addresses. `certificate`, `key`: the files for TLS.
+    The limits are those of `goordinate.http.HttpLimits`.
+    """
+
+    tokens: list[dict[str, str]] = field(
+        default_factory=list, metadata=_takes(_TOKENS, reloads=True)
+    )
+    tokens_file: str | None = field(default=None, metadata=_takes(_OPTIONAL_TEXT, reloads=True))
+    without_tokens: bool = field(default=False, metadata=_takes(_BOOLEAN, reloads=True))
+    hosts: list[str] = field(default_factory=list, metadata=_takes(_TEXTS, reloads=True))
+    certificate: str | None = field(default=None, metadata=_takes(_OPTIONAL_TEXT, reloads=True))
+    key: str | None = field(default=None, metadata=_takes(_OPTIONAL_TEXT, reloads=True))
+    max_body: int = _http_limit("max_body", _SIZE)
+    max_connections: int = _http_limit("max_connections", _MOST)
+    max_requests: int = _http_limit("max_requests", _MOST)
+    max_buffered: int = _http_limit("max_buffered", _SIZE)
+    idle_timeout: float = _http_limit("idle_timeout", _POSITIVE)
+    head_timeout: float = _http_limit("head_timeout", _POSITIVE)
+    body_timeout: float = _http_limit("body_timeout", _POSITIVE)
+    answer_timeout: float = _http_limit("answer_timeout", _POSITIVE)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sections:
     """The sections under `coordinate`. A field is a section; its default, that of all its keys."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
     job_queue: JobQueueConfig = field(default_factory=JobQueueConfig)
+    http: HttpConfig = field(default_factory=HttpConfig)
 
 
 SECTIONS: Mapping[str, Any] = {

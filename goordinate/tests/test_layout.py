@@ -59,6 +59,11 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("wire", "messages", "client", "coordinate", "jobserver", "backend", "pytest"),
     ),
     "pid file": (("goordinate.pid_file",), ()),
+    "http": (("goordinate.http",), ("wire", "server", "gevent", "h11")),
+    "http service": (
+        ("goordinate.http_service", "goordinate.http_routes"),
+        ("server", "coordinate", "config", "http", "services"),
+    ),
     "services": (("goordinate.services",), ("server", "coordinate", "jobserver", "gevent")),
     "command line": (("goordinate.command_line",), ("version", "backend", "config", "logs")),
     "daemon": (
@@ -66,7 +71,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             *("version", "codec", "limits", "messages", "wire", "server", "coordinate"),
             *("jobserver", "backend", "config", "logs", "command line", "gevent"),
-            *("pid file", "services"),
+            *("pid file", "services", "http service"),
         ),
     ),
     "start": (("goordinate.__main__",), ("daemon",)),

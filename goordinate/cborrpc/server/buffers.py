@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..limits import Limits
-
 
 class BuffersFull(Exception):
     """All connections together took too much memory, and this one the most."""
@@ -18,14 +16,20 @@ class Holder(Protocol):
         """End the connection with this error."""
 
 
+class MostBuffered(Protocol):
+    """What `Buffers` obeys; see `limits.Limits`."""
+
+    max_buffered: int
+
+
 class Buffers:
     """How many bytes each connection holds, and all together.
 
-    When all hold more than `Limits.max_buffered`, the connection that holds the most is cut off.
+    When all hold more than `max_buffered`, the connection that holds the most is cut off.
     Otherwise one client with many connections could take all memory.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: MostBuffered) -> None:
         self._limits = limits
         self._held: dict[Holder, int] = {}
         self._total = 0

@@ -11,14 +11,13 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import gevent
 from gevent.monkey import get_original
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
-from ..limits import Counts, Limits
 from .access import EVERYBODY
 
 log = logging.getLogger(__name__)
@@ -77,6 +76,21 @@ def peer_name(peer: Peer) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+class Accepting(Protocol):
+    """What a listener counts; see `limits.Counts`."""
+
+    connections_accepted: int
+    connections_refused: int
+    connections_denied: int
+    accept_pauses: int
+
+
+class MostConnections(Protocol):
+    """What a listener obeys; see `limits.Limits`."""
+
+    max_connections: int | None
+
+
 class Listener(StreamServer):  # type: ignore[misc]
     """Accepts connections, as plain sockets.  Each connection waits on its own."""
 
@@ -84,8 +98,8 @@ class Listener(StreamServer):  # type: ignore[misc]
         self,
         listening: socket.socket,
         handle: Callable[[socket.socket, Peer], None],
-        counts: Counts,
-        limits: Limits,
+        counts: Accepting,
+        limits: MostConnections,
     ) -> None:
         super().__init__(listening, handle, spawn=Pool())
         self.access = EVERYBODY

@@ -13,6 +13,21 @@ from goordinate.tests.daemon.conftest import COMMAND, DEADLINE, ENVIRONMENT
 
 DEFAULT_YAML = """\
 coordinate:
+  http:
+    answer_timeout: 60
+    body_timeout: 60
+    certificate: null
+    head_timeout: 10
+    hosts: []
+    idle_timeout: 75
+    key: null
+    max_body: 67108864
+    max_buffered: 268435456
+    max_connections: 1000
+    max_requests: 1000
+    tokens: []
+    tokens_file: null
+    without_tokens: false
   job_queue:
     attempt_data: 4096
     delete_snapshots_beyond: null
@@ -80,7 +95,12 @@ REFUSALS = [
     ),
     ("[]", "-c site.yaml --dump-config", 2, "site.yaml: top level: expected a map, got a list"),
     (None, "-p 65536", 2, "command line: --port: expected an integer from 0 to 65535, got 65536"),
-    (None, "--httpd :5933", 2, "command line: --httpd: this daemon does not serve HTTP"),
+    (
+        None,
+        "--httpd 5933",
+        2,
+        "command line: --httpd: expected HOST:PORT, or null, got the string '5933'",
+    ),
     (
         None,
         "--snapshot-dir d",

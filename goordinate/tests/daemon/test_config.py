@@ -98,6 +98,9 @@ DEPTH = "an integer from 16 to 256"
 NETWORK = "a network such as '10.0.0.0/8', '192.168.1.7' or 'fd00::/8'"
 LEVEL = "one of CRITICAL, FATAL, ERROR, WARNING, WARN, INFO, DEBUG, NOTSET, or a number"
 
+HTTPD = "HOST:PORT, or null"
+TOKEN = "a map of name, role and token"
+
 # The file, the key, what was expected, what there is.
 WRONG_VALUES = [
     ("[]", "top level", "a map", "a list"),
@@ -121,7 +124,24 @@ WRONG_VALUES = [
         "the string 'yes'",
     ),
     ("coordinate: {server: {modules: {a: b}}}", "coordinate.server.modules", "a list", "a map"),
-    ("coordinate: {server: {httpd: 5933}}", "coordinate.server.httpd", "a string or null", "5933"),
+    *(
+        (f"coordinate: {{server: {{httpd: {value}}}}}", "coordinate.server.httpd", HTTPD, got)
+        for value, got in [
+            ("5933", "5933"),
+            ("'5933'", "the string '5933'"),
+            ("'::1'", "the string '::1'"),
+            ("h:x", "the string 'h:x'"),
+            ("h:65536", "the string 'h:65536'"),
+        ]
+    ),
+    *(
+        (f"coordinate: {{http: {{tokens: [{value}]}}}}", "coordinate.http.tokens[0]", TOKEN, got)
+        for value, got in [
+            ("secret", "the string 'secret'"),
+            ("{name: a, role: read}", "a map"),
+            ("{name: a, role: read, token: 5}", "a map"),
+        ]
+    ),
     *(
         (f"coordinate: {{server: {{{key}: {value}}}}}", f"coordinate.server.{at}", kind, got)
         for key, at, kind, value, got in [
@@ -225,7 +245,6 @@ def test_a_good_value_is_taken(block: str, section: str, key: str, value: object
 STATE = "this daemon keeps its state in a database: set coordinate.job_queue.sqlite_path"
 
 LACKING = [
-    ("server", "httpd", "':5933'", "this daemon does not serve HTTP"),
     ("server", "modules", "[{module: m, class: C}]", "this daemon loads no modules"),
     ("job_queue", "snapshot_period_seconds", "60", STATE),
     ("job_queue", "snapshot_path_format", "'/s/{timestamp}'", STATE),

@@ -34,8 +34,8 @@ class InProcessClient(Client):
         super().__init__(("in this process", 0))
         self._dispatcher = Dispatcher(job_server.methods, expected=(CoordinateError,))
 
-    def exchange(self, message: bytes) -> bytes:
-        """The answer to a message."""
+    def exchange(self, message: bytes, wait: float = 0.0) -> bytes:
+        """The answer to a message. No call waits."""
         return self._dispatcher.answer(message)
 
 

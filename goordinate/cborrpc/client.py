@@ -79,6 +79,7 @@ class Client:
         self._sock: socket.socket | None = None
         # The process that opened the connection.
         self._owner = 0
+        self._half_closed = False
         self._last_id = 0
 
     def __enter__(self) -> Client:
@@ -98,10 +99,26 @@ class Client:
             self._sock.close()
             self._sock = None
 
-    def call(self, method: str, *params: object, read: Reader[Any] = decode_item) -> Any:
+    def half_close(self) -> bool:
+        """Tell the server that nothing more comes: a call that waits there is answered now.
+
+        For a signal handler that interrupts a call.  The connection is closed when the answer has
+        come, and the next call opens another.  Returns False if there is no connection.
+        """
+        if self._sock is None:
+            return False
+        self._half_closed = True
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+        return True
+
+    def call(
+        self, method: str, *params: object, read: Reader[Any] = decode_item, wait: float = 0.0
+    ) -> Any:
         """The result of a method, called with positional parameters.
 
-        read: what takes the result out of the answer; `decode_item` gives its value.
+        read: what takes the result out of the answer; `decode_item` gives its value.  wait: seconds
+        for which the server may wait before it answers, added to the timeout.
 
         Raises RemoteError if the server answers with an error, TimeoutError if the call takes too
         long, another OSError if the connection fails and all retries fail, EncodeError if a
@@ -112,17 +129,22 @@ class Client:
         outcome = self._ask(
             encode_request(request_id, method, params),
             lambda answer: _outcome(_message(answer, read), request_id, method),
+            wait,
         )
         if isinstance(outcome, RemoteError):
             raise outcome
         return outcome
 
     def call_many(
-        self, calls: Iterable[tuple[str, Sequence[object]]], *, read: Reader[Any] = decode_item
+        self,
+        calls: Iterable[tuple[str, Sequence[object]]],
+        *,
+        read: Reader[Any] = decode_item,
+        wait: float = 0.0,
     ) -> list[Any]:
         """The results of calls, each a method and its parameters, sent as one batch.
 
-        read: as in `call`, for all results.
+        read, wait: as in `call`, for all of them.
 
         The server serves them in order.  The result of a call that fails is a RemoteError, and the
         other calls are served all the same.  Raises what `call` raises; RemoteError if the server
@@ -145,34 +167,35 @@ class Client:
                 for answer, (request_id, method, _) in zip(answers, numbered, strict=True)
             ]
 
-        return self._ask(array_head(len(numbered)) + b"".join(requests), outcomes)
+        return self._ask(array_head(len(numbered)) + b"".join(requests), outcomes, wait)
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    def _ask(self, message: bytes, read: Callable[[bytes], T]) -> T:
+    def _ask(self, message: bytes, read: Callable[[bytes], T], wait_there: float) -> T:
         """What `read` makes of the answer to a message."""
         _check(message)
         retries, wait = self._retries, self._base_retry_seconds
         while True:
             try:
-                return read(self.exchange(message))
+                return read(self.exchange(message, wait_there))
             except BaseException as fault:
                 self.close()
                 lost = isinstance(fault, OSError) and not isinstance(fault, TimeoutError)
-                if not lost or not retries:
+                if not lost or not retries or self._half_closed:
                     raise
             retries -= 1
             time.sleep(wait)
             wait *= 2
 
-    def exchange(self, message: bytes) -> bytes:
+    def exchange(self, message: bytes, wait: float = 0.0) -> bytes:
         """The answer to a message, once: both are encoded, without a frame.
 
-        Raises OSError if the connection fails, CBORError if what comes back is no answer.
+        wait: as in `call`.  Raises OSError if the connection fails, CBORError if what comes back is
+        no answer.
         """
-        patience = _Patience(self._connected(), self._timeout)
+        patience = _Patience(self._connected(), self._timeout + wait)
         reader = FrameReader(ANSWERS)
         messages: list[bytes] = []
         # Should the connection be lost, the server may have sent the reason before.
@@ -185,6 +208,8 @@ class Client:
             messages = reader.feed(chunk)
         if len(messages) > 1 or reader.pending:
             raise CBORError("more came back than one answer")
+        if self._half_closed:
+            self.close()
         return messages[0]
 
     def _connected(self) -> socket.socket:
@@ -196,6 +221,7 @@ class Client:
                 self._sock = socket.create_connection(self.address, self._timeout)
             except TimeoutError as fault:
                 raise ConnectionError(f"no connection within {self._timeout:g} s") from fault
+            self._half_closed = False
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._sock
 

@@ -56,6 +56,7 @@ class TaskMaster(WorkerCalls):
         max_jobs: Literal[1] | None = ...,
         *,
         runtimes: Sequence[str] | None = ...,
+        wait: float = ...,
     ) -> WorkUnit | None: ...
 
     @overload
@@ -68,6 +69,7 @@ class TaskMaster(WorkerCalls):
         max_jobs: int = ...,
         *,
         runtimes: Sequence[str] | None = ...,
+        wait: float = ...,
     ) -> list[WorkUnit]: ...
 
     def get_work(
@@ -79,6 +81,7 @@ class TaskMaster(WorkerCalls):
         max_jobs: int | None = 1,
         *,
         runtimes: Sequence[str] | None = None,
+        wait: float = 0.0,
     ) -> Any:
         """Units for a worker to work on, all of one work spec.
 
@@ -87,15 +90,17 @@ class TaskMaster(WorkerCalls):
 
         available_gb: no effect. lease_time: seconds for which they are the worker's, None for
         `default_lifetime`. work_spec_names: only units of these. runtimes: only of specs whose
-        `runtime` is one of these, "" for specs without one; None for only those.
+        `runtime` is one of these, "" for specs without one; None for only those. wait: seconds, 60
+        at most, for which a goordinate server waits for a unit when it has none; others answer at
+        once.
 
         Raises ValueError for a value of the wrong type, or a lease of more than a day.
         """
         call, one, lease = self._get_work(
-            worker_id, available_gb, lease_time, work_spec_names, max_jobs, runtimes
+            worker_id, available_gb, lease_time, work_spec_names, max_jobs, runtimes, wait
         )
         read = answers.ONE_UNIT if one else answers.MANY_UNITS
-        found, _ = self.client.call(call[0], *call[1], read=read)
+        found, _ = self.client.call(call[0], *call[1], read=read, wait=wait)
         units = self._units([found] if one else found, worker_id, lease)
         if one:
             return units[0] if units else None
@@ -113,7 +118,7 @@ class TaskMaster(WorkerCalls):
     ) -> tuple[list[bool], list[WorkUnit]]:
         """What `update_work_units` and then `get_work` return, in one message."""
         call, one, lease = self._get_work(
-            worker_id, None, lease_time, work_spec_names, max_jobs, runtimes
+            worker_id, None, lease_time, work_spec_names, max_jobs, runtimes, 0.0
         )
         *answered, last = self._call_many([*self._updates(changes), call], read=opaque_item)
         found, _ = answers.take(answers.ONE_UNIT if one else answers.MANY_UNITS, last)
@@ -138,12 +143,14 @@ class TaskMaster(WorkerCalls):
         work_spec_names: Sequence[Name] | None,
         max_jobs: int | None,
         runtimes: Sequence[str] | None,
+        wait: float,
     ) -> tuple[tuple[str, Sequence[object]], bool, float]:
         """The call, whether its answer is one unit, and the seconds of the lease."""
         lease = self.default_lifetime if lease_time is None else lease_time
         if lease > MAX_LEASE_SECONDS:
             raise ValueError(f"a lease is at most {MAX_LEASE_SECONDS} seconds")
-        options: dict[str, Any] = {"lease_time": lease}
+        # Without `wait` a server may wait for as long as it is configured to.
+        options: dict[str, Any] = {"lease_time": lease, "wait": wait}
         if work_spec_names is not None:
             options["work_spec_names"] = self._send_all(work_spec_names)
         if available_gb is not None:

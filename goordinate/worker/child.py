@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from goordinate.cborrpc import RemoteError
 from goordinate.client import ProgrammerError, TimeLimitExceeded, WorkUnit
@@ -25,9 +25,9 @@ from goordinate.client.constants import AVAILABLE
 from goordinate.client.running import perform
 from goordinate.client.units import Change
 
-from . import environment, logs
+from . import environment, logs, reports
 from .config import WorkerConfig
-from .master import ChildMaster, Refused
+from .master import ChildMaster
 from .slots import Slot
 from .time_limit import GRACE, Alarm
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 IDLE: Final = b"idle"
 BUSY: Final = b"busy"
 BYE: Final = b"bye"
-# To the child: look for work; end after the unit that runs.
+# To the child: ask for work, and wait for it if the server lets it; end after the unit that runs.
 LOOK: Final = b"look"
 STOP: Final = b"stop"
 
@@ -52,6 +52,12 @@ BLOCKED_AT_START: Final = (
 
 HOLD_SECONDS: Final = 1.0
 """How long the result of a unit may wait for those of the units after it."""
+
+WAIT_SECONDS: Final = 30.0
+"""How long a server is asked to wait until there is work."""
+
+LAST_ANSWER: Final = 0.5
+"""How long a child that is to end waits for the answer to its question for work."""
 
 LONGEST_BACKOFF: Final = 30.0
 _MEGABYTE: Final = 1024 * 1024
@@ -82,7 +88,8 @@ class Child:
         self._aside = ChildMaster(config, worker_id)
         self._stopping = False
         self._orphan = False
-        self._interruptible = False
+        # Where it is when it is told to end: in a question for work, or waiting for the supervisor.
+        self._asking = self._interruptible = False
         self._told_busy = False
         self._started = time.monotonic()
         self._held: list[WorkUnit] = []
@@ -115,12 +122,19 @@ class Child:
         self._tell(BYE)
 
     def _work(self) -> None:
+        wait = 0.0
         while True:
-            units = self._exchange(0 if self._leaving() else self._room())
+            asked = time.monotonic()
+            units = self._exchange(0 if self._leaving() else self._room(), wait)
             if not units:
-                if self._leaving() or not self._told_to_look():
+                # A server that does not know how to wait, or stops, answers early.
+                waited = wait > 0 and time.monotonic() - asked >= wait / 2
+                if self._leaving() or not (waited or self._told_to_look()):
                     return
+                # With --burst the worker ends when nobody has work, and nobody asks for any.
+                wait = 0.0 if self._config.burst else WAIT_SECONDS
                 continue
+            wait = 0.0
             if not self._told_busy:
                 self._told_busy = True
                 self._tell(BUSY)
@@ -130,12 +144,24 @@ class Child:
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
-        if self._interruptible:
+        if self._asking:
+            self._cut_short()
+        elif self._interruptible:
             raise _Stopped
+
+    def _cut_short(self) -> None:
+        """Have the server answer now. Units that are on their way come with the answer."""
+        if not self._master.client.half_close():
+            raise _Stopped
+        self._alarm.give_up(LAST_ANSWER, _Stopped())
+
+    def _is_spoken_to(self) -> bool:
+        """Whether there is something to read in the pipe, or it has ended."""
+        return bool(select.select([self._pipe], [], [], 0)[0])
 
     def _leaving(self) -> bool:
         """Whether no more units are taken."""
-        if not self._stopping and select.select([self._pipe], [], [], 0)[0]:
+        if not self._stopping and self._is_spoken_to():
             self._read_pipe()
         return self._stopping or self._is_worn() or self._room() == 0
 
@@ -168,37 +194,41 @@ class Child:
 
     # What goes to the server and comes from it.
 
-    def _exchange(self, max_units: int) -> Sequence[WorkUnit]:
-        """Report what has ended and get units; try until there is an answer."""
-        wait = 0.5
+    def _exchange(self, max_units: int, wait: float) -> Sequence[WorkUnit]:
+        """Report what has ended and get units, for which the server may wait; try until there is an
+        answer."""
+        backoff = 0.5
         while self._unsent or max_units:
             try:
                 # To stop means to give up a question, but no result.
-                self._interruptible = not self._unsent
-                if self._interruptible and self._stopping:
+                self._asking = not self._unsent
+                if self._asking and (self._stopping or (wait and self._is_spoken_to())):
                     raise _Stopped
-                answer = self._master.exchange(self._unsent, max_units)
-                self._interruptible = False
+                answer = self._master.exchange(self._unsent, max_units, wait)
+                self._asking = False
             except OSError as fault:
-                self._interruptible = False
-                logger.warning("no answer from the server, trying again: %s", fault)
-                self._pause(wait)
-                wait = min(LONGEST_BACKOFF, 2 * wait)
+                self._asking = False
+                if not (self._stopping and not self._unsent):
+                    logger.warning("no answer from the server, trying again: %s", fault)
+                    self._pause(backoff)
+                    backoff = min(LONGEST_BACKOFF, 2 * backoff)
                 continue
             except RemoteError as fault:
-                self._interruptible = False
+                self._asking = False
                 logger.error("the server refuses a request: %s", fault)
                 if self._unsent:
-                    self._report_one_by_one()
+                    self._unsent = reports.send_one_by_one(self._master, self._unsent)
                 else:
-                    self._pause(wait)
-                    wait = min(LONGEST_BACKOFF, 2 * wait)
+                    self._pause(backoff)
+                    backoff = min(LONGEST_BACKOFF, 2 * backoff)
                 continue
+            if self._stopping:
+                self._alarm.stop()
             self._unsent = []
             # Before anything else can happen: they are this child's now.
             self._hold(list(answer.units))
             for refused in answer.refused:
-                self._fail_refused(refused)
+                reports.fail(self._master, refused)
             return answer.units
         return ()
 
@@ -213,34 +243,6 @@ class Child:
         self._held = units
         running = units.index(self._running) if self._running in units else None
         self._slot.keep([self._master.holds(unit) for unit in units], running)
-
-    def _report_one_by_one(self) -> None:
-        """For a list that is refused as a whole: it may be too long, or one change in it."""
-        changes, self._unsent = self._unsent, []
-        for change in changes:
-            try:
-                for refused in self._master.exchange([change], 0).refused:
-                    self._fail_refused(refused)
-            except RemoteError as fault:
-                self._fail_refused(Refused(change, fault))
-            except OSError:
-                self._unsent.append(change)
-
-    def _fail_refused(self, refused: Refused) -> None:
-        """A result that the server does not take fails the unit, without the data."""
-        spec, key, _ = refused.change
-        logger.error("%s:%r: the server refuses the result: %s", spec, key, refused.error)
-        try:
-            self._master.exchange([self._failure(spec, key, str(refused.error))], 0)
-        except (OSError, RemoteError) as fault:
-            logger.error("%s:%r is left until its lease ends: %s", spec, key, fault)
-
-    def _failure(self, spec: Any, key: Any, reason: str | BaseException) -> Change:
-        """What fails a unit whose data, as the function has left it, cannot be sent."""
-        found = self._master.get_work_units(spec, [key])
-        data = found[0][1] if found else None
-        unit = WorkUnit(self._master, spec, key, data, self._master.worker_id)
-        return unit.failing(reason)
 
     def _pause(self, seconds: float) -> None:
         """Wait; less if the supervisor says something."""
@@ -305,7 +307,7 @@ class Child:
         except Exception as fault:
             logger.exception("the result of a unit cannot be sent")
             self._slot.end()
-            return self._failure(unit.work_spec_name, unit.key, fault)
+            return reports.failure(self._master, unit.work_spec_name, unit.key, fault)
         finally:
             self._running = None
             logs.set_running(None)
@@ -345,10 +347,14 @@ class Child:
         )
 
     def _on_pipe(self, number: int, frame: FrameType | None) -> None:
-        """There is something in the pipe. While a function runs that may be its end."""
+        """There is something in the pipe. While a function runs that may be its end, and while the
+        child asks for work that is its own end."""
+        if self._asking and self._is_spoken_to():
+            self._stopping = True
+            self._cut_short()
         if self._running is None:
             return
-        while not self._orphan and select.select([self._pipe], [], [], 0)[0]:
+        while not self._orphan and self._is_spoken_to():
             self._read_pipe()
         if self._orphan and self._orphan_end == math.inf:
             lease, now = self._config.lease, time.monotonic()
@@ -366,7 +372,7 @@ class Child:
         self._unsent = []
         self._keep([u for u in self._held if (u.work_spec_name, u.key) not in sent])
         for item in refused:
-            self._fail_refused(item)
+            reports.fail(self._master, item)
 
 
 def _feeds_another(unit: WorkUnit) -> bool:

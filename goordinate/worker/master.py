@@ -54,11 +54,11 @@ class ChildMaster(TaskMaster):
             self.notice(change)
         return super().update_work_units(changes)
 
-    def exchange(self, changes: Sequence[Change], max_units: int) -> Exchange:
+    def exchange(self, changes: Sequence[Change], max_units: int, wait: float = 0.0) -> Exchange:
         """Make the changes, and get at most `max_units` units, in one message.
 
-        Raises OSError if there is no answer, RemoteError if the server refuses the message as a
-        whole.
+        wait: seconds for which the server may wait for a unit. Raises OSError if there is no
+        answer, RemoteError if the server refuses the message as a whole.
         """
         calls = list(self._updates(changes))
         if max_units:
@@ -69,12 +69,13 @@ class ChildMaster(TaskMaster):
                 self._options.work_spec_names,
                 max_units,
                 self._options.runtimes,
+                wait,
             )
             calls.append(call)
             if self._last_spec is not None:
                 # Asked for after the units: it is the spec under which they were given.
                 calls.append(("get_work_spec", (self._send(self._last_spec),)))
-        answered = self.client.call_many(calls, read=opaque_item)
+        answered = self.client.call_many(calls, read=opaque_item, wait=wait)
         refused = [
             Refused(change, answer)
             for change, answer in zip(changes, answered, strict=False)

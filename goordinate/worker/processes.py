@@ -113,7 +113,8 @@ class ChildProcess:
         finally:
             theirs.close()
         self.pid = int(self._process.pid or 0)
-        #: "looking" for work, "idle" until it is told to look, "busy".
+        #: "looking" for work at first; then "idle" until it is told to look, "waiting" for what it
+        #: finds, or "busy".
         self.state = "looking"
         #: It has said that it ends, and holds nothing.
         self.said_bye = False
@@ -133,7 +134,7 @@ class ChildProcess:
 
     def look(self) -> None:
         """Have it look for work."""
-        self.state = "looking"
+        self.state = "waiting"
         self._tell(LOOK)
 
     def stop(self) -> None:

@@ -291,8 +291,10 @@ class Supervisor:
             self._losses.leave(self._free_ids.pop(0))
 
     def _is_idle(self) -> bool:
-        """Whether no child has work, or looks for some."""
-        return bool(self._children) and all(child.state == "idle" for child in self._all())
+        """Whether no child has work. With --burst none may be asking for some either, or it would
+        be given back and left."""
+        without = {"idle"} if self._config.burst else {"idle", "waiting"}
+        return bool(self._children) and all(child.state in without for child in self._all())
 
     # The end.
 

@@ -29,15 +29,22 @@ class Alarm:
 
     def __init__(self, also: Callable[[float], float]) -> None:
         self._also = also
-        self._limit = 0.0
+        self._error: Exception = TimeLimitExceeded()
         self._end: float | None = None
         signal.signal(signal.SIGALRM, self._ring)
 
     def start(self, limit: float) -> float:
         """The function may run for so many seconds from now. Returns when they end."""
+        return self._start(limit, TimeLimitExceeded(f"the time limit of {limit:g} s is over"))
+
+    def give_up(self, seconds: float, error: Exception) -> None:
+        """Raise this in so many seconds, unless it is stopped before."""
+        self._start(seconds, error)
+
+    def _start(self, seconds: float, error: Exception) -> float:
         now = time.monotonic()
-        self._limit = limit
-        self._end = now + limit
+        self._error = error
+        self._end = now + seconds
         self._set(now)
         return self._end
 
@@ -59,5 +66,5 @@ class Alarm:
         now = time.monotonic()
         if self._end is not None and now >= self._end:
             self._end = None
-            raise TimeLimitExceeded(f"the time limit of {self._limit:g} s is over")
+            raise self._error
         self._set(now)

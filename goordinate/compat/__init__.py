@@ -4,7 +4,7 @@ The rule here: nothing but names that are elsewhere. What differs: docs/client.m
 """
 
 from goordinate.client import CoordinateException, ProgrammerError, TaskMaster
-from goordinate.compat import constants, exceptions, job_client, workunit_run
+from goordinate.compat import constants, exceptions, job_client, workers, workunit_run
 
 config_name = "coordinate"
 """The block of a configuration file that is ours, for programs that pass the module to yakonfig."""
@@ -21,5 +21,6 @@ __all__ = [
     "exceptions",
     "job_client",
     "sub_modules",
+    "workers",
     "workunit_run",
 ]

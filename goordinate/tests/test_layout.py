@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("goordinate.worker.__main__",),
         ("wire", "client", "worker", "config", "pid file"),
     ),
-    "compat": (("goordinate.compat",), ("client",)),
+    "compat": (("goordinate.compat",), ("client", "worker")),
     "coordinate": (("goordinate.coordinate",), ("codec",)),
     "memory": (("goordinate.memory",), ("codec", "coordinate", "sortedcontainers")),
     "jobserver": (("goordinate.jobserver",), ("codec", "limits", "messages", "coordinate")),

@@ -38,8 +38,9 @@ def parser() -> argparse.ArgumentParser:
     add("--preload", action="append", metavar="MODULE")
     add("--stop-timeout", type=float, metavar="S")
     add("--log-format", choices=get_args(LogFormat))
-    add("--log-file", metavar="F")
-    add("--pid", metavar="F")
+    add("--log-file", "--logpath", metavar="F")
+    add("--pid", "--pidfile", metavar="F")
+    add("--foreground", action="store_true", help="no effect: it is always in the foreground")
     add("--watch", metavar="DIR")
     return flags
 
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker. Returns the exit status."""
     flags = vars(parser().parse_args(arguments))
+    del flags["foreground"]
     file, address, pid = flags.pop("config"), flags.pop("address"), flags.pop("pid")
     try:
         coordinate = _coordinate(read_yaml(file)) if file else {}

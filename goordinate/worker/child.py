@@ -28,6 +28,7 @@ from goordinate.client.units import Change
 from . import environment, logs, reports
 from .config import WorkerConfig
 from .master import ChildMaster
+from .profile import Profiles
 from .slots import Slot
 from .time_limit import GRACE, Alarm
 
@@ -100,6 +101,7 @@ class Child:
         # When an orphan has no lease any more; it is renewed when a third of it has passed.
         self._orphan_end = math.inf
         self._alarm = Alarm(self._on_alarm)
+        self._profiles = Profiles(config.coordinate.get("profile"))
 
     def run(self) -> None:
         """Work until told to stop, or until it is time for another process."""
@@ -296,7 +298,8 @@ class Child:
             self._slot.begin(self._held.index(unit))
             try:
                 self._slot.limit(self._alarm.start(self._limit_of(unit)) + GRACE)
-                change = perform(unit).change
+                with self._profiles.of(unit):
+                    change = perform(unit).change
             except TimeLimitExceeded as fault:
                 # It came when the function was just over.
                 change = unit.failing(fault)

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, get_args
 from goordinate.client import ProgrammerError
 from goordinate.client.constants import RUNTIMES
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_ADDRESS: Final = "localhost:5932"
 
 Isolation = Literal["pool", "unit", "none"]
@@ -113,7 +115,11 @@ class WorkerConfig:
             cores = os.cpu_count() or 1
             found["processes"] = max(1, int(cores * fork_worker["num_workers_per_core"]))
         found.update({name: fork_worker[name] for name in _FORK_WORKER if fork_worker.get(name)})
+        if fork_worker.get("debug_worker"):
+            logger.warning("debug_worker has no effect: the log level and SIGUSR1 are in its place")
         own = coordinate.get("worker")
+        if own and not isinstance(own, Mapping):
+            logger.warning("worker: %r has no effect: there is one kind of worker", own)
         if isinstance(own, Mapping):
             found.update(own)
         found.update({name: value for name, value in flags.items() if value is not None})

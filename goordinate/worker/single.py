@@ -11,6 +11,7 @@ from goordinate.client.constants import RUN, RUNTIMES
 from goordinate.client.running import work
 
 from . import environment
+from .profile import Profiles
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +19,9 @@ logger = logging.getLogger(__name__)
 class SingleWorker:
     """Runs units one after the other in this process. Nothing renews their leases.
 
-    config: as for TaskMaster. task_master: the connection, if not one of its own.
-    work_spec_names: only units of these. max_jobs: units asked for at once. runtimes: only units of
-    specs with one of these; "" for specs without.
+    config: as for TaskMaster; `profile` as in `Profiles`. task_master: the connection, if not one
+    of its own. work_spec_names: only units of these. max_jobs: units asked for at once. runtimes:
+    only units of specs with one of these; "" for specs without.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class SingleWorker:
         #: The id under which the server knows it; None if it is not registered.
         self.worker_id: str | None = None
         self._parent: str | None = None
+        self._profiles = Profiles(config.get("profile") if isinstance(config, Mapping) else None)
 
     def environment(self) -> dict[str, Any]:
         """What a heartbeat says of this worker."""
@@ -93,7 +95,9 @@ class SingleWorker:
         left = list(taken)
         try:
             while left:
-                work(left.pop(0))
+                unit = left.pop(0)
+                with self._profiles.of(unit):
+                    work(unit)
         finally:
             for unit in left:
                 unit.retry()

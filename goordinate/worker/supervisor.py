@@ -28,6 +28,7 @@ from .losses import Losses
 from .master import SupervisorMaster
 from .overdue import Overdue
 from .processes import ChildProcess, prepare
+from .profile import Profiles
 from .signals import Signals
 from .watch import Watcher
 
@@ -54,6 +55,7 @@ class Supervisor:
     def __init__(self, config: WorkerConfig) -> None:
         if config.max_memory is not None and environment.psutil is None:
             raise ProgrammerError("max_memory needs psutil: pip install 'goordinate[worker]'")
+        Profiles(config.coordinate.get("profile"))  # to be refused here, and not by each child
         if config.isolation == "unit":
             config = dataclasses.replace(config, batch=1, max_units=1)
         self._master = SupervisorMaster(config, ANSWER_SECONDS)

@@ -198,9 +198,9 @@ def test_large_units_go_in_small_requests(target: Client, monkeypatch: pytest.Mo
     sizes: list[int] = []
     exchange = target.exchange
 
-    def measured(message: bytes) -> bytes:
+    def measured(message: bytes, wait: float = 0.0) -> bytes:
         sizes.append(len(message))
-        return exchange(message)
+        return exchange(message, wait)
 
     monkeypatch.setattr(target, "exchange", measured)
     copy(source, target)

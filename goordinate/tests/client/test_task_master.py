@@ -180,9 +180,9 @@ def test_changes_in_one_message(master: TaskMaster, monkeypatch: pytest.MonkeyPa
     messages = []
     exchange = master.client.exchange
 
-    def counted(message: bytes) -> bytes:
+    def counted(message: bytes, wait: float = 0.0) -> bytes:
         messages.append(message)
-        return exchange(message)
+        return exchange(message, wait)
 
     monkeypatch.setattr(master.client, "exchange", counted)
     units = master.get_work("w", max_jobs=2)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from goordinate.coordinate.control import SpecRecord
+from goordinate.coordinate.counters import CLIENT
 from goordinate.coordinate.locks import LockChanges
 from goordinate.coordinate.names import Name
 from goordinate.coordinate.records import Record
@@ -31,6 +32,8 @@ class UnitChanges:
     #: The leases or delays of `units` were over before, and everybody has seen them so: many that
     #: end together are noted some at a time.
     lapsed: bool = False
+    #: Why units come or go (`counters`).
+    why: str = CLIENT
 
 
 @dataclass(slots=True)

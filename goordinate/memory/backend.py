@@ -32,6 +32,9 @@ class MemoryBackend(api.Backend):
             self._namespaces[name] = namespace
         return namespace
 
+    def find_namespace(self, name: str) -> api.Namespace | None:
+        return self._namespaces.get(name)
+
     def namespaces(self) -> list[api.Namespace]:
         return [self._namespaces[name] for name in sorted(self._namespaces)]
 

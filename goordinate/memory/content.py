@@ -13,6 +13,7 @@ from dataclasses import replace
 from goordinate.coordinate import api, lifecycle
 from goordinate.coordinate.chaining import chained_units, inheriting
 from goordinate.coordinate.control import Control, SpecRecord, change_control, read_dictionary
+from goordinate.coordinate.counters import ARCHIVE, CHAIN, DROPPED
 from goordinate.coordinate.errors import (
     BadOutput,
     BadPriority,
@@ -272,8 +273,12 @@ class ContentCalls(PeopleCalls):
         same name are taken from their workers (the ways of the RPC).
         """
         finished = UnitChanges(spec.identity, {key: record}, NO_UNITS)
-        units = {} if spec.then is None else self._output(spec, key, record)
+        if spec.then is None:
+            return [finished]
+        units = self._output(spec, key, record)
         if not units:
+            if units is None:
+                finished.why = DROPPED
             return [finished]
         assert spec.then is not None
         following: Spec = self._specs[spec.then]
@@ -283,12 +288,14 @@ class ContentCalls(PeopleCalls):
         if inherit:
             units = inheriting(units, record[PRIORITY])
         added = self._added(following, units, now, inherit, seen)
+        added.why = CHAIN
         if following is not spec:
             return [finished, added]
-        return [UnitChanges(spec.identity, {key: record, **added.units}, added.added)]
+        units_too = {key: record, **added.units}
+        return [UnitChanges(spec.identity, units_too, added.added, why=CHAIN)]
 
-    def _output(self, spec: Spec, key: bytes, record: Record) -> dict[bytes, NewWorkUnit]:
-        """The units that a finished one asks for; none, and a line in the log, if they cannot
+    def _output(self, spec: Spec, key: bytes, record: Record) -> dict[bytes, NewWorkUnit] | None:
+        """The units that a finished one asks for; None, and a line in the log, if they cannot
         be added."""
         reason: object = f"no work_spec {printable(spec.then or b'')}"
         try:
@@ -301,7 +308,7 @@ class ContentCalls(PeopleCalls):
             "work_spec %s unit %s: nothing chained: %s",
             printable(spec.name), printable(key), reason,
         )  # fmt: skip
-        return {}
+        return None
 
     def archive(
         self,
@@ -328,7 +335,8 @@ class ContentCalls(PeopleCalls):
                     keys += overdue
             if keys:
                 record = replace(spec.record, archived=tuple(archived.items()))
-                changes.append(UnitChanges(spec.identity, dict.fromkeys(keys), NO_UNITS))
+                archiving = UnitChanges(spec.identity, dict.fromkeys(keys), NO_UNITS, why=ARCHIVE)
+                changes.append(archiving)
                 changes.append(SpecChange(spec.identity, record))
                 dropped += len(keys)
         self.make(changes)

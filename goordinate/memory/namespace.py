@@ -7,20 +7,22 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from goordinate.coordinate import api, control, lifecycle
+from goordinate.coordinate.counters import CLIENT, CONTINUOUS, GAVE_UP
 from goordinate.coordinate.errors import NoSuchWorkSpec, NoSuchWorkUnit
 from goordinate.coordinate.journal import Change, SpecChange, UnitChanges
 from goordinate.coordinate.names import Name, identity
 from goordinate.coordinate.records import ENTRY, NUMBER, Record, expand
 from goordinate.coordinate.states import AVAILABLE, PENDING
-from goordinate.memory.content import NO_UNITS, ContentCalls, Drafted
+from goordinate.memory.content import NO_UNITS, Drafted
 from goordinate.memory.spec import Spec
+from goordinate.memory.views import ViewCalls
 
 #: Units that a call picks, at least, before it ends with nothing to give: all of them failed
 #: because their leases had run out too often.
 PICKED_AT_ONCE = 100
 
 
-class MemoryNamespace(ContentCalls):
+class MemoryNamespace(ViewCalls):
     """A namespace in memory."""
 
     def destroy(self) -> None:
@@ -67,11 +69,13 @@ class MemoryNamespace(ContentCalls):
         records: dict[bytes, Record | None] = {}
         given: list[tuple[bytes, bytes, int]] = []
         left = sys.maxsize if room is None else room
+        why = CLIENT
         for key in queues.heads(count):
             unit = get(key)
             assert unit is not None
             if type(unit) is not bytes and lifecycle.must_give_up(expand(unit), values.max_retries):
                 records[key] = lifecycle.given_up(expand(unit), key, now)
+                why = GAVE_UP
                 continue
             record = lifecycle.leased(unit, worker, now, end, last_number)
             left -= len(record[ENTRY]) + len(spec.identity)
@@ -79,7 +83,7 @@ class MemoryNamespace(ContentCalls):
                 break
             records[key] = record
             given.append((key, record[ENTRY], record[NUMBER]))
-        self.make([UnitChanges(spec.identity, records, NO_UNITS, True)])
+        self.make([UnitChanges(spec.identity, records, NO_UNITS, True, why=why)])
         return given
 
     def _made_up(
@@ -91,7 +95,7 @@ class MemoryNamespace(ContentCalls):
         while spec.units.find(key) is not None:
             key = lifecycle.made_up_key(float(key) + 1e-6)
         record = lifecycle.made_up(key, worker, now, end, spec.units.last_number)
-        units = UnitChanges(spec.identity, {key: record}, NO_UNITS)
+        units = UnitChanges(spec.identity, {key: record}, NO_UNITS, why=CONTINUOUS)
         self.make([units, SpecChange(spec.identity, replace(spec.record, made_up=now))])
         return [(key, record[ENTRY], record[NUMBER])]
 

@@ -87,12 +87,29 @@ class KeySet:
     def __bool__(self) -> bool:
         return bool(self._staged or self._sorted)
 
+    def __len__(self) -> int:
+        return len(self._staged) + len(self._sorted)
+
     def from_key(self, start: bytes) -> Iterator[bytes]:
         """The keys from `start` on, in order."""
         if self._staged:
             self.settle()
         keys: Iterator[bytes] = self._sorted.irange(start)
         return keys
+
+    def before(self, end: bytes) -> Iterator[bytes]:
+        """The keys below `end`, the highest first."""
+        if self._staged:
+            self.settle()
+        keys: Iterator[bytes] = self._sorted.irange(None, end, (True, False), reverse=True)
+        return keys
+
+    def place(self, key: bytes) -> int:
+        """How many keys are below `key`."""
+        if self._staged:
+            self.settle()
+        place: int = self._sorted.bisect_left(key)
+        return place
 
     def parts(self) -> tuple[Any, Any]:
         """What it is made of."""
@@ -183,6 +200,18 @@ class Order:
         """Keys from `start` on, in rows, each in order."""
         rows = [self.plain.from_key(start)]
         return rows if self.ranked_keys is None else [*rows, self.ranked_keys.from_key(start)]
+
+    def before(self, end: bytes) -> list[Iterator[bytes]]:
+        """Keys below `end`, in rows, each with the highest first."""
+        rows = [self.plain.before(end)]
+        return rows if self.ranked_keys is None else [*rows, self.ranked_keys.before(end)]
+
+    def place(self, key: bytes, priority: float) -> int:
+        """How many units run before one of this key and priority."""
+        place = int(self.ranked.bisect_left((-priority, key))) if self.ranked_count else 0
+        if priority < 0:
+            return place + len(self.plain)
+        return place + self.plain.place(key) if priority == 0 else place
 
     def by_priority(self, start: bytes) -> list[Iterator[tuple[float, bytes]]]:
         """(-priority, key) with keys from `start` on, in rows, each in order."""
@@ -301,6 +330,16 @@ class UnitQueues:
         """Keys from `start` on, in order, of the units in `states`."""
         orders = [order for state in states for order in self._orders(state)]
         return heapq.merge(*(row for order in orders for row in order.by_key(start)))
+
+    def before(self, states: Collection[int], end: bytes) -> Iterator[bytes]:
+        """Keys below `end`, the highest first, of the units in `states`."""
+        orders = [order for state in states for order in self._orders(state)]
+        rows = (row for order in orders for row in order.before(end))
+        return heapq.merge(*rows, reverse=True)
+
+    def place(self, key: bytes, priority: float) -> int:
+        """How many available units run before one of this key and priority."""
+        return sum(order.place(key, priority) for order in self._orders(AVAILABLE))
 
     def by_priority(self, states: Collection[int], start: bytes) -> Iterator[bytes]:
         """Keys not below `start` of the units in `states`, highest priority first, then by key."""

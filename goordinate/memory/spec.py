@@ -7,6 +7,7 @@ from typing import Any
 
 from goordinate.coordinate import control
 from goordinate.coordinate.control import Offer, SpecRecord
+from goordinate.coordinate.counters import CLIENT, Tally
 from goordinate.coordinate.names import Name, identity
 from goordinate.coordinate.states import PENDING, UNIT_STATES
 from goordinate.memory.deadlines import Deadlines
@@ -18,13 +19,22 @@ class Spec:
     """A work spec. Its own deadline, for the next made-up unit, has no key: (identity, None)."""
 
     def __init__(
-        self, record: SpecRecord, deadlines: Deadlines[Any], workers: Workers, last_number: int
+        self,
+        record: SpecRecord,
+        deadlines: Deadlines[Any],
+        workers: Workers,
+        last_number: int,
+        first_change: int,
     ) -> None:
         self._deadlines = deadlines
         self._workers = workers
         #: The name's identity.
         self.identity = identity(record.name)
-        self.units = Units(self.identity, deadlines, workers, last_number)
+        #: What has happened to its units.
+        self.tally = Tally()
+        #: See `change`.
+        self.first_change = first_change
+        self.units = Units(self.identity, deadlines, workers, last_number, self.tally)
         self.record = record
         self._waits_until: float | None = None
         self.define(record)
@@ -34,8 +44,14 @@ class Spec:
         """The name, in the form in which it was first stored."""
         return self.record.name
 
+    @property
+    def change(self) -> int:
+        """The number of its last change."""
+        return self.first_change + self.tally.changes
+
     def define(self, record: SpecRecord) -> None:
         """Put another record in place of the present one."""
+        self.tally.changes += 1
         self.record = record
         values = record.control
         # What the scheduler reads.
@@ -80,8 +96,9 @@ class Spec:
     def clear(self) -> Iterator[None]:
         """Drop all units; what is left to do then."""
         units = self.units
+        self.tally.why_deleted[CLIENT] += sum(units.queues.counts.values())
         number = units.highest_number
-        self.units = Units(self.identity, self._deadlines, self._workers, number)
+        self.units = Units(self.identity, self._deadlines, self._workers, number, self.tally)
         return units.destroy()
 
     def destroy(self) -> Iterator[None]:

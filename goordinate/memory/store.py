@@ -14,6 +14,7 @@ from sortedcontainers import SortedDict
 from goordinate.coordinate import api, lifecycle
 from goordinate.coordinate.attempt_data import DEFAULT_BUDGET, bounded_units, past_data
 from goordinate.coordinate.clock import Clock
+from goordinate.coordinate.counters import SpecCounters
 from goordinate.coordinate.errors import Gone, NoSuchWorkSpec, NoSuchWorkUnit
 from goordinate.coordinate.journal import (
     Change,
@@ -85,6 +86,8 @@ class Store(api.Namespace):
         self._scheduler = Scheduler()
         # The highest number of an attempt in a spec that was deleted.
         self._last_number = 0
+        # Above the numbers of all changes of specs that were deleted.
+        self._last_change = 0
         #: Bytes that the past attempts of a unit may keep.
         self.attempt_data = DEFAULT_BUDGET
 
@@ -125,11 +128,14 @@ class Store(api.Namespace):
             assert spec is not None
             self._chores.add(spec.destroy())
             self._last_number = max(self._last_number, spec.units.highest_number)
+            self._last_change = max(self._last_change, spec.change + 1)
             del self._specs[change.spec]
             self._scheduler.plan(self._specs.values())
             return
         if spec is None:
-            spec = Spec(change.record, self._deadlines, self._workers, self._last_number)
+            # The time, so that no number comes again after a start either.
+            first = max(self._last_change, int(self._unix(self._clock()) * 1e6))
+            spec = Spec(change.record, self._deadlines, self._workers, self._last_number, first)
             self._specs[change.spec] = spec
             self._scheduler.plan(self._specs.values())
         else:
@@ -168,6 +174,19 @@ class Store(api.Namespace):
         units = self._specs[spec].units
         units.last_number = units.highest_number = number
         units.recall_ends()
+
+    def kept_facts(self, spec: bytes) -> tuple[int, SpecCounters]:
+        """What a journal keeps of a spec beside what it is told: the number of its last change,
+        and its counters as of what was noted so far."""
+        found: Spec = self._specs[spec]
+        counters = found.tally.counters()
+        return found.change, counters._replace(expired=counters.expired - found.units.unnoted)
+
+    def recall_facts(self, spec: bytes, change: int, counters: SpecCounters) -> None:
+        """What was kept of a spec by `kept_facts`, when all its units are there."""
+        found: Spec = self._specs[spec]
+        found.tally.recall(counters)
+        found.first_change = change - found.tally.changes
 
     def knows_worker(self, name: Name) -> bool:
         """Whether a worker is remembered, alive or not."""

@@ -11,11 +11,13 @@ deleted by state. What is kept of each unit follows later (`settle`, `clear_stat
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
 from goordinate.coordinate import lifecycle
+from goordinate.coordinate.counters import CLIENT, DROPPED, DURATIONS, GAVE_UP, Tally
 from goordinate.coordinate.journal import UnitChanges
 from goordinate.coordinate.names import Name
 from goordinate.coordinate.records import (
@@ -32,7 +34,15 @@ from goordinate.coordinate.records import (
     compact,
     expand,
 )
-from goordinate.coordinate.states import AVAILABLE, DELAYED, ENDED, PENDING, UNIT_STATES
+from goordinate.coordinate.states import (
+    AVAILABLE,
+    DELAYED,
+    ENDED,
+    EXPIRED,
+    FAILED,
+    PENDING,
+    UNIT_STATES,
+)
 from goordinate.memory.chores import freeing
 from goordinate.memory.deadlines import Deadlines
 from goordinate.memory.deleted import Deleted
@@ -48,9 +58,15 @@ class Units:
     """The units of the work spec with this identity."""
 
     def __init__(
-        self, spec: bytes, deadlines: Deadlines[Any], workers: Workers, last_number: int
+        self,
+        spec: bytes,
+        deadlines: Deadlines[Any],
+        workers: Workers,
+        last_number: int,
+        tally: Tally,
     ) -> None:
         self._spec = spec
+        self._tally = tally
         self._deadlines = deadlines
         self._workers = workers
         self._ended = EndedUnits()
@@ -111,6 +127,13 @@ class Units:
         order = self.queues.by_priority if by_priority else self.queues.by_key
         return first(order(states, lowest), limit)
 
+    def page_before(
+        self, statuses: Collection[int] | None, end: bytes, limit: int | None
+    ) -> list[bytes]:
+        """The last keys below `end`, in order."""
+        states = ALL_STATES if statuses is None else ALL_STATES.intersection(statuses)
+        return first(self.queues.before(states, end), limit)[::-1]
+
     def overdue(
         self, state: int, keep: int | None, older_than: float | None, limit: int | None
     ) -> list[bytes]:
@@ -122,7 +145,8 @@ class Units:
 
     def apply(self, changes: UnitChanges) -> None:
         """Put each unit in place of its present one."""
-        stored, queues = self.stored, self.queues
+        stored, queues, tally = self.stored, self.queues, self._tally
+        tally.changes += 1
         if changes.lapsed:
             for key, record in changes.units.items():
                 self._settle(key, record)
@@ -138,6 +162,13 @@ class Units:
                     self._forget_lapse(key)
                 stored[key] = record
                 self._enter(key, record)
+            tally.started += len(changes.units)
+            if changes.why is GAVE_UP:
+                given_up = sum(
+                    each is not None and each[STATUS] == FAILED for each in changes.units.values()
+                )
+                tally.given_up += given_up
+                tally.started -= given_up
             return
         for key, record in changes.units.items():
             before = stored.get(key)
@@ -147,33 +178,44 @@ class Units:
                 old = expand(stored.pop(key))
                 self.last_number = max(self.last_number, old[NUMBER])
                 self._leave(key, old)
+                tally.why_deleted[changes.why] += 1
             elif before is None:
                 stored[key] = compact(record)
                 self._enter(key, record)
+                tally.why_added[changes.why] += 1
+                tally.started += record[STATUS] == PENDING
             else:
                 old = expand(before)
-                if record[STATUS] == old[STATUS] and record[WORKER:OWN] == old[WORKER:OWN]:
+                status = record[STATUS]
+                if status == old[STATUS] and record[WORKER:OWN] == old[WORKER:OWN]:
                     self._move(key, old, record)
                 else:
                     self._leave(key, old)
                     self._enter(key, record)
-                    if record[LAPSES] > old[LAPSES]:
-                        self._keep_lapse(key, old, math.inf)
+                    if status not in ENDED:
+                        tally.changed(old, record)
+                        if record[LAPSES] > old[LAPSES]:
+                            self._keep_lapse(key, old, math.inf)
                 stored[key] = compact(record)
         if changes.added:
             stored.update(changes.added)
             queues.add_available(changes.added)
+            tally.why_added[changes.why] += len(changes.added)
+        if changes.why == DROPPED:
+            tally.dropped += 1
 
     def clear_states(self, states: Collection[int]) -> Iterator[None]:
         """Delete all units in these states, none of which is on a lapsed shelf; what is left to do
         then."""
         assert not any(ends.lapsed for ends in self._ends.values())
         self.last_number = self.highest_number
+        self._tally.changes += 1
         chores: list[Iterator[None]] = []
         for state in ALL_STATES.intersection(states):
             if not self.queues.counts[state]:
                 continue
             ends = self._ends.get(state)
+            self._tally.why_deleted[CLIENT] += self.queues.counts[state]
             deleted = Deleted(self.queues.take(state), ends)
             if ends is not None:
                 ends.disarm()
@@ -236,6 +278,10 @@ class Units:
         """The units in `state` whose time is over, at most `limit` of them, and the shelves that
         have lapsed now."""
         keys, shelves = self._ends[state].due(now, limit)
+        if shelves:
+            self._tally.changes += 1
+        if state == PENDING:
+            self._tally.ended[EXPIRED] += sum(len(shelf.ends) for shelf in shelves)
         self._note_whether_settled()
         return keys, shelves
 
@@ -326,7 +372,7 @@ class Units:
             self._ended.remove(key, status)
 
     def _enter(self, key: bytes, record: Record) -> None:
-        _, status, priority, when, worker, _, _, _, _, number = record
+        _, status, priority, when, worker, started, _, _, _, number = record
         ends = self._ends.get(status)
         if ends is None or when is None:
             self.queues.add(key, status, priority)
@@ -344,6 +390,12 @@ class Units:
                 self.highest_number = number
         elif status != AVAILABLE and when is not None:
             self._ended.ends[status][key] = when  # later than all others
+            tally = self._tally
+            tally.ended[status] += 1
+            if started is not None:
+                seconds = when - started
+                tally.durations[bisect_left(DURATIONS, seconds)] += 1
+                tally.seconds += seconds
 
     def _keep_lapse(self, key: bytes, before: Record, lapsed_at: float) -> None:
         """The lease on a unit has run out. Its worker may still be at work on it."""
@@ -357,6 +409,12 @@ class Units:
         """The worker's lease on a unit ran out at `end`, in the attempt of this number."""
         if self._workers.lapse(worker, (self._spec, key), end, number, math.inf):
             self._lapsed[key] = (worker, number)
+
+    @property
+    def unnoted(self) -> int:
+        """How many leases have run out, as everybody sees, that no journal has been told of."""
+        shelves = chain(*self._ends[PENDING].lapsed.values())
+        return sum(len(shelf.ends) for shelf in shelves)
 
     def recall_ends(self) -> None:
         """Put the units that have ended in the order of their ends."""

@@ -13,6 +13,7 @@ from goordinate.memory import MemoryBackend
 from goordinate.sqlite.commits import Commits
 from goordinate.sqlite.file import QueueFile, reading
 from goordinate.sqlite.load import Loader, load
+from goordinate.sqlite.notes import Facts
 from goordinate.sqlite.write import Upkeep
 
 
@@ -52,6 +53,7 @@ class SqliteBackend(MemoryBackend):
             self._file.close()
             raise
         loader.notes.is_known = self._is_known
+        loader.notes.facts_of = self._facts_of
         self._commits = Commits(
             connection,
             loader.notes,
@@ -74,6 +76,10 @@ class SqliteBackend(MemoryBackend):
     def _is_known(self, namespace: str, worker: bytes) -> bool:
         home = self._namespaces.get(namespace)
         return home is not None and home.knows_worker(worker)
+
+    def _facts_of(self, place: tuple[str, bytes]) -> Facts:
+        namespace, spec = place
+        return self._namespaces[namespace].kept_facts(spec)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)

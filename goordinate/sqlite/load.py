@@ -53,8 +53,8 @@ from goordinate.memory.namespace import MemoryNamespace
 from goordinate.memory.workers import WORKER_ATTEMPTS_KEPT, Place
 from goordinate.sqlite import rows
 from goordinate.sqlite.file import FileError
-from goordinate.sqlite.notes import NamespaceEntry, Notes, SpecEntry
-from goordinate.sqlite.schema import ANY_STATE
+from goordinate.sqlite.notes import Facts, NamespaceEntry, Notes, SpecEntry
+from goordinate.sqlite.schema import ANY_STATE, FACTS_SINCE
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,8 @@ class Loader:
             entry, home = self._homes[namespace]
             key = identity(record.name)
             home.make([SpecChange(key, record)])
-            entry.specs[key] = self.notes.specs[number] = SpecEntry(number, last_number)
+            place = (entry.name, key)
+            entry.specs[key] = self.notes.specs[number] = SpecEntry(number, place, last_number)
             self.notes.next_id = max(self.notes.next_id, number + 1)
             specs[number] = (namespace, key, last_number)
         return specs
@@ -177,8 +178,20 @@ class Loader:
             while piece := list(islice(units, AT_ONCE)):
                 home.make([self._piece(spec, piece, past)])
                 self._tell(len(piece))
-        for namespace, spec, last_number in specs.values():
-            self._homes[namespace][1].recall_spec(spec, last_number)
+        facts = self._facts()
+        for number, (namespace, spec, last_number) in specs.items():
+            home = self._homes[namespace][1]
+            home.recall_spec(spec, last_number)
+            if number in facts:
+                home.recall_facts(spec, *facts[number])
+
+    def _facts(self) -> dict[int, Facts]:
+        """The facts of work specs, by their ids."""
+        ((version,),) = self._connection.execute("PRAGMA user_version")
+        if version < FACTS_SINCE:
+            return {}  # the file is only read; a daemon would have made the table
+        found = self._connection.execute("SELECT * FROM facts")
+        return {spec: rows.unpack_facts(row) for spec, row in found}
 
     def _alive(
         self, spec: int, found: Iterable[tuple[int, bytes, int, int, bytes]]

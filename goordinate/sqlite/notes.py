@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from goordinate.coordinate.control import SpecRecord
+from goordinate.coordinate.counters import SpecCounters
 from goordinate.coordinate.journal import (
     Change,
     LocksChange,
@@ -31,12 +32,17 @@ LOOKED_AT = 3
 
 IsKnown = Callable[[str, bytes], bool]
 
+#: See `memory.store.Store.kept_facts`.
+Facts = tuple[int, SpecCounters]
+
 
 @dataclass(slots=True)
 class SpecEntry:
     """A work spec in the file."""
 
     id: int
+    #: The name of its namespace, and the identity of its own.
+    place: tuple[str, bytes]
     #: The highest number of an attempt on a unit of it that was ever written.
     last_number: int
 
@@ -68,6 +74,8 @@ class Batch:
     namespaces: dict[int, tuple[str, int] | None] = field(default_factory=dict)
     #: The id of a spec -> the id of its namespace, and the spec.
     specs: dict[int, tuple[int, SpecRecord] | None] = field(default_factory=dict)
+    #: The id of a spec that has changed -> its facts, as of the end of this batch.
+    facts: dict[int, Facts] = field(default_factory=dict)
     #: The id of a spec -> the highest number of an attempt, where this batch raises it.
     numbers: dict[int, int] = field(default_factory=dict)
     workers: dict[tuple[int, bytes], WorkerRecord | None] = field(default_factory=dict)
@@ -87,11 +95,18 @@ class Notes:
         self.specs: dict[int, SpecEntry] = {}
         #: The id that the next namespace or spec gets. No id is used twice.
         self.next_id = 1
+        #: The facts of a spec, by its place.
+        self.facts_of: Callable[[tuple[str, bytes]], Facts] | None = None
         #: Whether a worker is still remembered; asked for those that are gone.
         self.is_known: IsKnown = lambda namespace, key: False
 
     def take_batch(self) -> Batch:
         """What was noted, to be written; a new batch begins."""
+        if self.facts_of is not None:
+            touched = {spec for spec, _ in self.batch.graves}
+            for spec in touched.union(self.batch.units, self.batch.specs):
+                if spec in self.specs:
+                    self.batch.facts[spec] = self.facts_of(self.specs[spec].place)
         batch, self.batch, self.dirty = self.batch, Batch(), False
         return batch
 
@@ -142,7 +157,7 @@ class Notes:
             del home.specs[change.spec], self.specs[spec.id]
             return
         if spec is None:
-            spec = SpecEntry(self._new_id(), home.last_number)
+            spec = SpecEntry(self._new_id(), (home.name, change.spec), home.last_number)
             home.specs[change.spec] = self.specs[spec.id] = spec
             self.batch.numbers[spec.id] = home.last_number
         self.batch.specs[spec.id] = (home.id, change.record)

@@ -16,6 +16,7 @@ from goordinate.cborrpc.decode import loads
 from goordinate.cborrpc.encode import array_head, bytes_head, dumps, encode_head
 from goordinate.cborrpc.heads import NULL, UNSIGNED
 from goordinate.coordinate.control import Control, SpecRecord
+from goordinate.coordinate.counters import SpecCounters, packed, unpacked
 from goordinate.coordinate.journal import WorkerRecord
 from goordinate.coordinate.locks import Lock, Path
 from goordinate.coordinate.names import encoded
@@ -144,6 +145,17 @@ def unpack_spec(row: bytes, offset: float) -> SpecRecord:
         _shifted(made_up, -offset),
         tuple((state, count) for state, count in archived),
     )
+
+
+def pack_facts(change: int, counters: SpecCounters) -> bytes:
+    """The number of a work spec's last change, and its counters."""
+    return dumps([change, packed(counters)])
+
+
+def unpack_facts(row: bytes) -> tuple[int, SpecCounters]:
+    """The facts of a row. Raises CBORError."""
+    change, counters = loads(row)
+    return change, unpacked(counters)
 
 
 # --- workers and locks ---------------------------------------------------------------------------

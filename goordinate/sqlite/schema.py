@@ -6,6 +6,8 @@ the version before to `MIGRATIONS`.
 The row of `clock` says by how many seconds Unix time is ahead of the times in the other rows. It is
 0 until somebody sets the clock of the machine while the daemon runs.
 
+A row of `facts` is a number that changes with a work spec, and its counters.
+
 A row of `grave` says that rows of `unit` are dead: those of the spec, in the state (0: in any),
 that were written in a commit before `before`. So a million units go with one row, and their own
 rows are deleted bit by bit afterwards.
@@ -20,7 +22,10 @@ from typing import Final
 APPLICATION_ID: Final = 0x676F6F72
 
 #: In the header of the file: the version of the tables.
-VERSION: Final = 1
+VERSION: Final = 2
+
+#: The version that has the table `facts` first.
+FACTS_SINCE: Final = 2
 
 #: The state in a grave that stands for all.
 ANY_STATE: Final = 0
@@ -44,6 +49,12 @@ CREATE: Final = (
         id INTEGER PRIMARY KEY,
         namespace INTEGER NOT NULL,
         last_number INTEGER NOT NULL,
+        record BLOB NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE facts (
+        spec INTEGER PRIMARY KEY,
         record BLOB NOT NULL
     )
     """,
@@ -84,7 +95,9 @@ CREATE: Final = (
 )
 
 #: Version -> the statements that make the next one of it.
-MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {}
+MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
+    1: ("CREATE TABLE facts (spec INTEGER PRIMARY KEY, record BLOB NOT NULL)",),
+}
 
 PUT_CLOCK: Final = "INSERT OR REPLACE INTO clock VALUES (1, ?)"
 PUT_NAMESPACE: Final = "INSERT OR REPLACE INTO namespace VALUES (?, ?, ?)"
@@ -92,6 +105,7 @@ PUT_SPEC: Final = """
     INSERT INTO spec VALUES (?, ?, 0, ?) ON CONFLICT DO UPDATE SET record = excluded.record
 """
 PUT_NUMBER: Final = "UPDATE spec SET last_number = ? WHERE id = ?"
+PUT_FACTS: Final = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 PUT_GRAVE: Final = "INSERT OR REPLACE INTO grave VALUES (?, ?, ?)"
 PUT_WORKER: Final = "INSERT OR REPLACE INTO worker VALUES (?, ?, ?)"
 PUT_LOCK: Final = "INSERT OR REPLACE INTO lock VALUES (?, ?, ?)"
@@ -103,6 +117,7 @@ PUT_UNIT: Final = """
 
 DELETE_UNIT: Final = "DELETE FROM unit WHERE spec = ? AND key = ?"
 DELETE_SPEC: Final = "DELETE FROM spec WHERE id = ?"
+DELETE_FACTS: Final = "DELETE FROM facts WHERE spec = ?"
 DELETE_WORKER: Final = "DELETE FROM worker WHERE namespace = ? AND key = ?"
 DELETE_LOCK: Final = "DELETE FROM lock WHERE namespace = ? AND path = ?"
 #: A namespace goes when it has no specs any more.

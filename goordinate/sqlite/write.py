@@ -62,8 +62,12 @@ def write(
     for spec_id, spec in batch.specs.items():
         if spec is None:
             run(schema.DELETE_SPEC, (spec_id,))
+            run(schema.DELETE_FACTS, (spec_id,))
         else:
             run(schema.PUT_SPEC, (spec_id, spec[0], rows.pack_spec(spec[1], offset)))
+    connection.executemany(
+        schema.PUT_FACTS, [(spec, rows.pack_facts(*facts)) for spec, facts in batch.facts.items()]
+    )
     for spec_id, highest in batch.numbers.items():
         run(schema.PUT_NUMBER, (highest, spec_id))
     _write_people(connection, batch, offset)

@@ -54,6 +54,8 @@ class Machine(Operations):
             assert order == sorted(order)
             counts = Counter(states.values()) + Counter(dict(spec.record.archived))
             assert spec.counts() == counts
+            counters = spec.tally.counters()
+            assert sum(counters[:3]) - sum(counters[3:5]) == len(states)
 
     @invariant()
     def a_unit_is_kept_in_its_smallest_form(self) -> None:

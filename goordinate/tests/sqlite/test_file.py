@@ -89,7 +89,7 @@ def _damaged(path: Path) -> None:
     [
         (_foreign, "not a queue: it is no SQLite database"),
         (_other_program, "not a queue: it is the database of another program"),
-        (_newer, "it was written by a newer version (tables 2, here 1)"),
+        (_newer, "it was written by a newer version (tables 3, here 2)"),
         (_cut_off, ""),
         (_cut_off_by_a_little, ""),
         (_damaged, ""),
@@ -120,13 +120,26 @@ def test_a_second_daemon_is_refused(queue: Path) -> None:
 
 
 def test_an_older_version_is_migrated(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: ("CREATE TABLE more (x)",)})
+    newer = schema.VERSION + 1
+    monkeypatch.setattr(schema, "VERSION", newer)
+    monkeypatch.setattr(schema, "MIGRATIONS", {newer - 1: ("CREATE TABLE more (x)",)})
     with opened(queue) as backend:
         assert backend.namespace("").count_work_units(b"s") == {1: 1000}
     with closing(sqlite3.connect(queue)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (newer,)
         connection.execute("SELECT * FROM more")
+
+
+def test_a_file_without_counters(queue: Path) -> None:
+    with closing(sqlite3.connect(queue)) as connection:
+        connection.execute("DROP TABLE facts")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert check(str(queue)) == f"{queue}: 1 work specs, 1000 units"
+    with opened(queue) as backend:
+        counters = backend.namespace("").get_facts(b"s").counters
+        assert counters is not None
+        assert (counters.added_client, counters.started) == (1000, 0)
 
 
 def test_a_reader_of_the_live_file_takes_nothing_away(queue: Path, tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ BACKENDS: Mapping[str, Callable[[Clock], AbstractContextManager[Backend]]] = {
 """Name -> an empty backend on a clock, for as long as the context lasts; it takes its files along
 when it leaves."""
 
+ONCE = frozenset({"sqlite-reopened"})
+"""What the suites run on in one Python only: the code is that of `sqlite`, and each test takes
+several times as long."""
+
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("sqlite-reopened", "test_doing_units_again_costs_no_memory"): "each opening costs memory",
     ("sqlite-reopened", "test_filled_and_cleared"): "each opening costs memory",

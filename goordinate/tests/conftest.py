@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from goordinate.coordinate.api import Backend
-from goordinate.tests.backends import BACKENDS, EXCEPTIONS
+from goordinate.tests.backends import BACKENDS, EXCEPTIONS, ONCE
 from goordinate.tests.conformance.clock import Clock
 
 
@@ -17,7 +17,11 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.once] if name in ONCE else []) for name in BACKENDS
+    ]
+)
 def backend(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Backend]:
     """An empty backend; the test runs once on each there is."""
     with BACKENDS[request.param](clock) as backend:

@@ -22,6 +22,8 @@ def form(value: Any) -> Any:
         return Tag, value.number, form(value.value)
     if isinstance(value, float):
         return float, repr(value)
+    if type(value) is int:
+        return int, hex(value)  # `repr`, which sorts above, refuses decimals of over 4,300 digits
     return type(value), value
 
 

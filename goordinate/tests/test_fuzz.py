@@ -195,9 +195,9 @@ def lenient_skip_item(buf: bytes, pos: int, depth: int) -> int:
     return pos + 2 if buf[pos : pos + 1] == b"\xf8" else skip_item(buf, pos, depth)
 
 
-# What is put in the place of what, the fault, and how much shows it at the most.
+# What is put in the place of what, the fault, and how many bytes show it at the most.
 CODEC_FAULTS: list[tuple[str, Callable[..., Any], str, int]] = [
-    ("loads", broken_loads, "", 60),
+    ("loads", broken_loads, "", 120),  # in two messages, for some seeds
     ("loads", greedy_loads, "loads takes what skip_item refuses", 3),
     ("dumps", forgetful_dumps, "what dumps writes is not what loads gave", 10),
     ("skip_item", lenient_skip_item, "skip_item and RFC 8949 do not agree", 3),
@@ -213,8 +213,7 @@ def test_faults_of_the_codec_are_found(
     assert str(found.fault).startswith(what)
     assert isinstance(found.fault, AssertionError if what else IndexError)
     assert found.again
-    (data,) = found.shown_by
-    assert len(data) <= most
+    assert sum(map(len, found.shown_by)) <= most
 
 
 def test_internal_errors_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
